@@ -1,0 +1,1 @@
+"""eval-anything: evaluation of any-to-any models."""

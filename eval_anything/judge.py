@@ -1,0 +1,62 @@
+"""What a judge is: it is given a case and returns a score, or None with a reason."""
+
+from __future__ import annotations
+
+import abc
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+
+from eval_anything.models.base import NoOptions
+from eval_anything.values import Params, Response, Sample, Score
+
+if TYPE_CHECKING:
+    from eval_anything.run.endpoint import Endpoint
+
+
+class Rubric(msgspec.Struct, frozen=True, kw_only=True):
+    """How a judging model is asked to rate one answer."""
+
+    system: str
+    """System prompt, ready to send."""
+    user: str
+    """Template of the user turn; `{response}` is where the judge pastes the answer, safely delimited."""
+    values: dict[str, str] = {}
+    """Values of the template's other placeholders."""
+    low: float = 1
+    high: float = 10
+    """The scale, ends included; a rating outside of it is no rating."""
+    attempts: int = 3
+    params: Params = Params()
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """One answer to be judged, with all that any judge may need."""
+
+    sample: Sample
+    response: Response
+    rubric: Rubric
+    repeat: int = 0
+    task: str = ""
+
+
+class Judge(abc.ABC):
+    """Scores answers. A failed reply of the judging model is a score of None, never a number."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    Options: ClassVar[type[msgspec.Struct]] = NoOptions
+    needs_model: ClassVar[bool] = False
+    """Whether it asks a model; the run then gives it an endpoint."""
+
+    def __init__(self, options: Any, endpoint: "Endpoint | None" = None) -> None:
+        self.options = options
+        self.endpoint = endpoint
+
+    @property
+    def label(self) -> str:
+        """How the judge is named on every number that it gave."""
+        return self.name if self.endpoint is None else f"{self.name}:{self.endpoint.label}"
+
+    @abc.abstractmethod
+    async def score(self, case: Case) -> Score: ...

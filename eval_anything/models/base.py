@@ -1,0 +1,76 @@
+"""What a model provider is: the form that built-in and foreign providers share."""
+
+from __future__ import annotations
+
+import abc
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+
+from eval_anything.values import Capabilities, Request, Response
+
+if TYPE_CHECKING:
+    from eval_anything.media.store import ArtifactStore
+
+
+class NoOptions(msgspec.Struct, frozen=True):
+    """For components without options of their own."""
+
+
+class ModelContext(msgspec.Struct, frozen=True):
+    """What a run lends to a model while it is open."""
+
+    store: "ArtifactStore"
+    """Where input media are read from and output media are put."""
+    concurrency: int = 1
+    """How many `generate` calls the run will have in flight at most."""
+    timeout_s: float = 600.0
+    """How long one request may take."""
+
+
+class Model(abc.ABC):
+    """A model that answers requests.
+
+    Lifecycle: constructed (cheap: no network, no weights), `start`ed, asked any number of times
+    concurrently, `stop`ped. `generate` returns a `Response` with state ok, refused or truncated, and
+    raises a `ModelError` for everything else; retries, limits and caching are the caller's.
+    """
+
+    Options: ClassVar[type[msgspec.Struct]] = NoOptions
+    """Options of this provider, given as `-M key=value`; those that only concern transport are named in
+    `transport_options` and stay out of the fingerprint."""
+    transport_options: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, name: str, options: Any) -> None:
+        self.name = name
+        self.options = options
+
+    @abc.abstractmethod
+    def capabilities(self) -> Capabilities:
+        """What the model can take and give; known before `start`."""
+
+    def identity(self) -> dict[str, Any]:
+        """What tells this model from every other, beyond provider, name and options: revision, checkpoint
+        hash. Goes into fingerprints and cache keys. Never a secret."""
+        return {}
+
+    def secrets(self) -> tuple[str, ...]:
+        """Strings that must never be written anywhere (keys); the journal and the logs blank them out."""
+        return ()
+
+    async def start(self, context: ModelContext) -> None:
+        """Connect, load weights. Raises UsageError where the model cannot be had."""
+        self.context = context
+
+    @abc.abstractmethod
+    async def generate(self, request: Request) -> Response: ...
+
+    async def stop(self) -> None:
+        """Free what `start` took."""
+
+
+def local_path(name: str) -> Path | None:
+    """`name` as an existing local path, or None when it is to be looked up elsewhere."""
+    path = Path(name).expanduser()
+    return path if path.exists() else None

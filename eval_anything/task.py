@@ -1,0 +1,101 @@
+"""What a task is: data, the samples made of them, how answers are judged, how scores aggregate."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+from eval_anything.errors import UsageError
+from eval_anything.judge import Case
+from eval_anything.models.base import NoOptions
+from eval_anything.stats.aggregate import Means
+from eval_anything.values import Modality, Params, Response, Sample
+
+DataKind = Literal["hub", "path", "synthetic"]
+
+
+class DataSource(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a task's records are to be read from."""
+
+    kind: DataKind
+    path: Path | None = None
+    """The folder, for kind "path"."""
+    n: int | None = None
+    """How many items a synthetic twin has; None: the task's own default."""
+    seed: int = 0
+    """Seed of the synthetic twin."""
+
+
+class Dataset(msgspec.Struct, frozen=True, kw_only=True):
+    """An opened data set: its layout has been checked, its media have not."""
+
+    kind: DataKind
+    root: Path
+    """Media files of the samples must lie below this folder."""
+    revision: str
+    """Hub commit, or a hash of the records."""
+    size: int
+    records: Any
+    """What the task's `samples` reads; opaque to the runner."""
+    notes: tuple[str, ...] = ()
+    """Shown with the results (rows left out, files ignored)."""
+
+
+class Task(abc.ABC):
+    """A benchmark. Subclasses state the class variables and define `open`, `samples` and `case`."""
+
+    name: ClassVar[str]
+    version: ClassVar[str]
+    """Raised with each change that can change a score."""
+    title: ClassVar[str]
+    summary: ClassVar[str]
+    inputs: ClassVar[tuple[Modality, ...]]
+    outputs: ClassVar[tuple[Modality, ...]] = ("text",)
+    licence: ClassVar[str] = ""
+    citation: ClassVar[str] = ""
+    homepage: ClassVar[str] = ""
+    data_kinds: ClassVar[tuple[DataKind, ...]] = ("path",)
+    judge: ClassVar[str] = "rubric"
+    """The judge's shape when --judge names a model."""
+    protocol_judge: ClassVar[str] = ""
+    """The judge that the published protocol prescribes; the default on real data."""
+    offline_judge: ClassVar[str] = ""
+    """The default on synthetic data."""
+    Options: ClassVar[type[msgspec.Struct]] = NoOptions
+    params: ClassVar[Params] = Params(temperature=0.0, max_tokens=1024)
+    """How the model decodes unless the user says otherwise."""
+
+    def __init__(self, options: Any, prompts: Path | None = None) -> None:
+        """`prompts`: a folder whose files replace the built-in prompt templates."""
+        self.options = options
+        if prompts is not None:
+            raise UsageError(f"task {self.name} has no prompts that could be replaced")
+
+    @abc.abstractmethod
+    def open(self, source: DataSource) -> Dataset:
+        """Find the data and check their layout. Raises DataError naming the file and what was expected."""
+
+    @abc.abstractmethod
+    def samples(self, dataset: Dataset) -> Iterator[Sample]:
+        """The samples, lazily, in the data set's order. Media are `File` parts, checked by the runner."""
+
+    @abc.abstractmethod
+    def case(self, sample: Sample, response: Response) -> Case:
+        """What the judge is to be shown."""
+
+    def aggregation(self) -> Means:
+        """How sample scores become the task's metrics."""
+        return Means(overall=self.name)
+
+    def identity(self) -> dict[str, Any]:
+        """What besides name, version, options and data decides a score: prompt hashes, profiles."""
+        return {}
+
+    @classmethod
+    def write_synthetic(cls, out: Path, n: int | None, seed: int) -> None:
+        """Write the synthetic twin in the benchmark's own layout. Same n and seed, same bytes."""
+        raise UsageError(f"task {cls.name} has no synthetic twin")

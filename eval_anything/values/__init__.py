@@ -1,0 +1,56 @@
+"""The values that flow through the harness: frozen, typed, and readable and writable as JSON."""
+
+from eval_anything.values.artifact import Artifact, Lineage
+from eval_anything.values.message import (
+    Audio,
+    File,
+    Image,
+    MediaPart,
+    Message,
+    Part,
+    Reasoning,
+    Role,
+    Text,
+    ToolCall,
+    ToolResult,
+    Video,
+    part_modality,
+)
+from eval_anything.values.modality import MODALITIES, Capabilities, Modality
+from eval_anything.values.request import Origin, Params, Request, Tool
+from eval_anything.values.response import Fault, Response, State, Usage
+from eval_anything.values.sample import Reference, Sample
+from eval_anything.values.score import Score, ScoreState
+
+__all__ = [
+    "MODALITIES",
+    "Artifact",
+    "Audio",
+    "Capabilities",
+    "Fault",
+    "File",
+    "Image",
+    "Lineage",
+    "MediaPart",
+    "Message",
+    "Modality",
+    "Origin",
+    "Params",
+    "Part",
+    "Reasoning",
+    "Reference",
+    "Request",
+    "Response",
+    "Role",
+    "Sample",
+    "Score",
+    "ScoreState",
+    "State",
+    "Text",
+    "Tool",
+    "ToolCall",
+    "ToolResult",
+    "Usage",
+    "Video",
+    "part_modality",
+]

@@ -1,0 +1,75 @@
+"""What came back: every request ends in exactly one state."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from eval_anything.values.message import Part, Text
+
+State = Literal["ok", "refused", "truncated", "error", "skipped"]
+"""ok: a whole answer. refused: declined by the model's API or a content filter. truncated: cut at the
+token limit. error: no answer because something failed. skipped: not asked (a needed modality or a
+recording is missing)."""
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one or many requests consumed. Counts are sums; `cost_usd` is None where no price is known."""
+
+    requests: int = 0
+    """Requests that left for the model, retries included; 0 when the answer came from the cache."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    images_in: int = 0
+    images_out: int = 0
+    audio_s_in: float = 0.0
+    audio_s_out: float = 0.0
+    video_s_in: float = 0.0
+    video_s_out: float = 0.0
+    cost_usd: float | None = None
+
+    def __add__(self, other: Usage) -> Usage:
+        sums = {
+            name: getattr(self, name) + getattr(other, name)
+            for name in self.__struct_fields__
+            if name != "cost_usd"
+        }
+        costs = [c for c in (self.cost_usd, other.cost_usd) if c is not None]
+        return Usage(**sums, cost_usd=sum(costs) if costs else None)
+
+
+class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why there is no answer."""
+
+    kind: str
+    """transport, rate_limit, server, garbage, bad_request, auth, media, model, missing."""
+    message: str
+
+
+class Response(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    parts: tuple[Part, ...] = ()
+    state: State = "ok"
+    fault: Fault | None = None
+    """Set when the state is error or skipped."""
+    usage: Usage = Usage()
+    finish_reason: str = ""
+    """The provider's own word for why it stopped."""
+    model: str = ""
+    """The model name that the server reported, where it did."""
+    seconds: float = 0.0
+    """From sending the request to having the whole answer, the last attempt only."""
+    cached: bool = False
+    notes: tuple[str, ...] = ()
+    """Changes made on the way, such as a media conversion that the model's contract needed."""
+
+    @property
+    def text(self) -> str:
+        """The answer's text: text parts joined by newlines, without reasoning."""
+        return "\n".join(p.text for p in self.parts if isinstance(p, Text))
+
+    @property
+    def answered(self) -> bool:
+        """Whether there is something that a judge can look at."""
+        return self.state in ("ok", "truncated") or (self.state == "refused" and bool(self.parts))

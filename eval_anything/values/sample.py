@@ -1,0 +1,34 @@
+"""One item of a benchmark, as the pipeline sees it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from eval_anything.values.message import Message
+from eval_anything.values.modality import Modality
+
+
+class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A human (or known) answer, with the keywords that it rests on, by channel."""
+
+    text: str
+    keywords: dict[str, tuple[str, ...]] = {}
+    """For AMU: {"visual": (...), "auditory": (...)}."""
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is asked, what is known about the answer, and how it counts."""
+
+    id: str
+    """The benchmark's own id where it has one; unique within a task."""
+    messages: tuple[Message, ...]
+    references: tuple[Reference, ...] = ()
+    metadata: dict[str, Any] = {}
+    group: str = ""
+    """The category under which its score is averaged first (AMU: the evaluation dimension)."""
+    cluster: str = ""
+    """Samples of one cluster share an origin (an image, a video) and are resampled together."""
+    masked: tuple[Modality, ...] = ()
+    """Modalities dropped from `messages` because the model cannot take them, or by --mask."""

@@ -1,0 +1,1 @@
+"""AMU: all-modality understanding."""

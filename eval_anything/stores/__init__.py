@@ -1,0 +1,1 @@
+"""What a run keeps on disk: its journal, its manifest, and the cache that runs share."""

@@ -1,0 +1,69 @@
+"""A run's manifest: what was asked, of whom, with which versions. Never a secret."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from eval_anything.errors import DataError
+from eval_anything.stats.aggregate import Means
+
+MissingPolicy = Literal["exclude", "floor", "zero"]
+"""What becomes of an answer without a usable verdict: left out of the mean (and counted), given the
+lowest score of the scale, or 0. Outages of model or judge are always left out and counted."""
+
+
+class TaskPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """One task of a run, with all that its results need, so that they can be rebuilt without the data."""
+
+    name: str
+    version: str
+    fingerprint: str
+    data: str
+    """"hub", "path" or "synthetic"."""
+    revision: str
+    planned: int
+    """Responses to be scored: samples times repeats."""
+    aggregation: Means
+    judge: str
+    """Label of the judge: "reference", "rubric:openai/gpt-4o"."""
+    protocol_judge: bool
+    """Whether it is the judge that the published protocol prescribes."""
+    missing: MissingPolicy = "exclude"
+    notes: tuple[str, ...] = ()
+    identity: dict[str, Any] = {}
+    """What the fingerprint was made of, for showing differences."""
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    format: int = 1
+    created: str
+    """ISO 8601, UTC."""
+    model: str
+    """The model spec as asked for: "openai/gpt-4o"."""
+    tasks: tuple[TaskPlan, ...]
+    config: dict[str, Any]
+    """The run's configuration as given."""
+    versions: dict[str, str]
+    """Of eval-anything, Python and the libraries that can move a number."""
+    seed: int = 0
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Raises DataError where the file is not a manifest."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except OSError as fault:
+        raise DataError(f"{path}: no run here ({fault.strerror})") from None
+    except msgspec.MsgspecError as fault:
+        raise DataError(f"{path}: not a manifest of this version: {fault}") from None
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Atomic: a reader sees the old file or the new one."""
+    text = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(text + b"\n")
+    partial.replace(path)

@@ -37,6 +37,8 @@ class Model(abc.ABC):
     raises a `ModelError` for everything else; retries, limits and caching are the caller's.
     """
 
+    provider: ClassVar[str]
+    """First part of the model spec: "openai" in openai/gpt-4o."""
     Options: ClassVar[type[msgspec.Struct]] = NoOptions
     """Options of this provider, given as `-M key=value`; those that only concern transport are named in
     `transport_options` and stay out of the fingerprint."""

@@ -57,6 +57,11 @@ class Model(abc.ABC):
         hash. Goes into fingerprints and cache keys. Never a secret."""
         return {}
 
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of this model's scores must know (random weights, sampled checkpoint hash);
+        shown with the results."""
+        return ()
+
     def secrets(self) -> tuple[str, ...]:
         """Strings that must never be written anywhere (keys); the journal and the logs blank them out."""
         return ()
@@ -68,7 +73,7 @@ class Model(abc.ABC):
     @abc.abstractmethod
     async def generate(self, request: Request) -> Response: ...
 
-    async def stop(self) -> None:
+    async def stop(self) -> None:  # noqa: B027 (most models hold nothing)
         """Free what `start` took."""
 
 

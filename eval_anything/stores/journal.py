@@ -58,7 +58,7 @@ class Journal:
         Raises RunConflict while another process writes the journal, StorageError where it cannot be opened.
         """
         self.path = path
-        self._secrets = [s.encode() for s in secrets if s]
+        self._secrets = [msgspec.json.encode(s)[1:-1] for s in secrets if s]
         self._encoder = msgspec.json.Encoder()
         self._lock = threading.Lock()
         self._dirty = False

@@ -1,0 +1,122 @@
+"""What a run is asked to do: one strict structure for the command line, YAML files and Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from eval_anything.errors import UnknownName, UsageError
+from eval_anything.options import option_names, parse
+from eval_anything.stores.manifest import MissingPolicy
+from eval_anything.suggest import unknown
+from eval_anything.values import MODALITIES, Modality
+
+
+class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The options of `eval-anything run`, of its YAML file and of `eval_anything.evaluate`."""
+
+    model: str
+    """Model spec, provider/name: openai/gpt-4o, hf/path, replay/file.jsonl, fake/echo."""
+    tasks: tuple[str, ...]
+    data: str = "hub"
+    """hub, synthetic, synthetic:n=64,seed=1, or a folder in the benchmark's own layout."""
+    judge: dict[str, str] = {}
+    """Judge spec by task; under "*" the one for all others. Empty: the task's own default."""
+    model_options: dict[str, Any] = {}
+    judge_options: dict[str, Any] = {}
+    """Keys are `option` or `TASK:option`."""
+    task_options: dict[str, Any] = {}
+    """Keys are `option` or `TASK:option`."""
+    limit: int | None = None
+    """Only the first so many samples of each task."""
+    mask: tuple[Modality, ...] = ()
+    """Modalities dropped from every sample, as an ablation."""
+    repeats: int = 1
+    """How often each sample is asked."""
+    seed: int | None = None
+    """Seed of sampling (sent to the model, one for each sample and repeat) and of the bootstrap."""
+    out: str | None = None
+    """The run's directory; a new one under runs/ by default. An unfinished one is resumed."""
+    concurrency: int = 32
+    """Requests in flight at most, for the model and for the judge each."""
+    missing: MissingPolicy = "exclude"
+    """What becomes of an answer without a usable verdict: exclude, floor or zero."""
+    error_budget: float = 0.1
+    """Largest share of failed samples with which a run still counts as done."""
+    cache: str | None = None
+    """Folder of the response cache; none by default."""
+    include: tuple[str, ...] = ()
+    """Folders or files with tasks, models and judges of one's own."""
+    prompts: str | None = None
+    """Folder whose files replace the task's prompt templates of the same name."""
+
+
+def make_config(values: Mapping[str, Any], where: str = "run") -> RunConfig:
+    """Check and normalise `values`. Raises UnknownName or UsageError, naming the field."""
+    values = dict(values)
+    for name in ("tasks", "mask", "include"):
+        if isinstance(values.get(name), str):
+            values[name] = [part.strip() for part in values[name].split(",") if part.strip()]
+    if isinstance(values.get("judge"), str):
+        values["judge"] = {"*": values["judge"]}
+    if isinstance(values.get("out"), Path):
+        values["out"] = str(values["out"])
+    for name in ("model", "tasks"):
+        if not values.get(name):
+            raise UsageError(f"{where}: no {name} given")
+    for modality in values.get("mask") or ():
+        if modality not in MODALITIES:
+            raise UnknownName(f"{where}: mask: {unknown('modality', str(modality), MODALITIES)}")
+    config = parse(RunConfig, {k: v for k, v in values.items() if v is not None}, where)
+    _check_ranges(config, where)
+    return config
+
+
+def _check_ranges(config: RunConfig, where: str) -> None:
+    for name, low in (("limit", 1), ("repeats", 1), ("concurrency", 1)):
+        value = getattr(config, name)
+        if value is not None and value < low:
+            raise UsageError(f"{where}: {name} must be at least {low}, not {value}")
+    if not 0 <= config.error_budget <= 1:
+        raise UsageError(f"{where}: error_budget is a share from 0 to 1, not {config.error_budget}")
+    if "text" in config.mask:
+        raise UsageError(f"{where}: mask: the text of a question cannot be masked")
+    if len(set(config.tasks)) != len(config.tasks):
+        raise UsageError(f"{where}: tasks: a task is named twice")
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file. Raises UsageError with file and line, UnknownName for a wrong key."""
+    import yaml
+
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as fault:
+        raise UsageError(f"--config: {path}: {fault.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as fault:
+        mark = getattr(fault, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark is not None else ""
+        raise UsageError(f"--config: {path}{line}: not YAML: {getattr(fault, 'problem', fault)}") from None
+    if not isinstance(values, dict):
+        raise UsageError(f"--config: {path}: expected a mapping of options")
+    for key in values:
+        if key not in option_names(RunConfig):
+            raise UnknownName(f"--config: {path}: {unknown('option', str(key), option_names(RunConfig))}")
+    return values
+
+
+def options_for(task: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Of `[TASK:]key` options, those that hold for `task`; the ones that name it win."""
+    general = {k: v for k, v in options.items() if ":" not in k}
+    own = {k.split(":", 1)[1]: v for k, v in options.items() if k.split(":", 1)[0] == task and ":" in k}
+    return general | own
+
+
+def check_option_tasks(flag: str, options: Mapping[str, Any], tasks: tuple[str, ...]) -> None:
+    """Raises UnknownName where `TASK:key` names a task that is not run."""
+    for key in options:
+        if ":" in key and key.split(":", 1)[0] not in tasks:
+            raise UnknownName(f"{flag} {key}: {unknown('task', key.split(':', 1)[0], tasks)}")

@@ -1,0 +1,150 @@
+"""A model behind its limiter, its retries and the cache: every question ends in exactly one state."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from eval_anything.errors import Forbidden, MediaError, ModelError, RateLimited, StorageError, TransportFault
+from eval_anything.media.store import ArtifactStore
+from eval_anything.models.base import Model, ModelContext
+from eval_anything.run.limiter import Limiter
+from eval_anything.stores.cache import ResponseCache
+from eval_anything.values import Capabilities, Fault, Params, Request, Response, Usage
+
+
+class EndpointOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How requests travel; none of this can change an answer, so none of it is in a fingerprint."""
+
+    concurrency: int | None = None
+    """Requests in flight at most; None: the run's --concurrency."""
+    retries: int = 6
+    """How often a request that failed on the way (transport, 429, 5xx, garbage) is sent again."""
+    backoff_s: float = 0.5
+    """Wait before the first retry, in seconds; doubles each time, with jitter, up to 30."""
+    timeout_s: float = 600.0
+    """How long one attempt may take, in seconds."""
+
+
+class Endpoint:
+    """What the run asks: a model, how it decodes, and how requests reach it."""
+
+    def __init__(
+        self, spec: str, model: Model, params: Params, options: EndpointOptions, concurrency: int = 32
+    ) -> None:
+        self.label = spec
+        self.model = model
+        self.params = params
+        self.options = options
+        self.places = options.concurrency or concurrency
+        self.limiter = Limiter(self.places)
+        self.cache: ResponseCache | None = None
+        self._jitter = random.Random(0)
+
+    def capabilities(self) -> Capabilities:
+        return self.model.capabilities()
+
+    def identity(self) -> dict[str, Any]:
+        """What decides its answers: provider, name, options that are not transport, checkpoint, parameters."""
+        options = msgspec.to_builtins(self.model.options)
+        kept = {k: v for k, v in options.items() if k not in self.model.transport_options}
+        return {
+            "spec": self.label,
+            "options": kept,
+            "params": msgspec.to_builtins(self.params),
+            **self.model.identity(),
+        }
+
+    async def start(self, store: ArtifactStore, cache: ResponseCache | None = None) -> None:
+        self.cache = cache
+        self._identity_key = msgspec.json.encode(self.identity(), order="deterministic")
+        await self.model.start(
+            ModelContext(store=store, concurrency=self.places, timeout_s=self.options.timeout_s)
+        )
+
+    async def stop(self) -> None:
+        await self.model.stop()
+
+    async def ask(self, request: Request, accept: Callable[[Response], bool] | None = None) -> Response:
+        """One answer. `accept` says whether it may be cached (a judge's reply without a verdict may not).
+
+        Raises Forbidden (no further request can succeed) and StorageError; everything else that goes wrong
+        is a Response in state error.
+        """
+        request = msgspec.structs.replace(request, params=_over(self.params, request.params))
+        if self.cache is not None:
+            key = self.cache.key(self._identity_key, request)
+            if (known := self.cache.get(key, self.model.context.store)) is not None:
+                return known
+        response = await self._ask_until_answered(request)
+        good = response.state in ("ok", "truncated", "refused") and (accept is None or accept(response))
+        if self.cache is not None and good:
+            self.cache.put(key, response, self.model.context.store)
+        return response
+
+    async def _ask_until_answered(self, request: Request) -> Response:
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                response = await self._attempt(request)
+            except ModelError as fault:
+                if isinstance(fault, Forbidden):
+                    raise
+                if not fault.retryable or attempt > self.options.retries:
+                    return _failed(fault.kind, str(fault), attempt)
+                await asyncio.sleep(self._backoff(attempt, fault))
+            except MediaError as fault:
+                return _failed("media", str(fault), attempt)
+            else:
+                self.limiter.succeeded()
+                usage = msgspec.structs.replace(response.usage, requests=attempt)
+                return msgspec.structs.replace(response, usage=usage)
+
+    async def _attempt(self, request: Request) -> Response:
+        loop = asyncio.get_running_loop()
+        async with self.limiter:
+            sent_at = loop.time()
+            try:
+                async with asyncio.timeout(self.options.timeout_s):
+                    response = await self.model.generate(request)
+            except RateLimited as fault:
+                self.limiter.slow_down(fault.retry_after, sent_at)
+                raise
+            except TimeoutError:
+                raise TransportFault(f"no answer within {self.options.timeout_s:g} s") from None
+            except (ModelError, MediaError, StorageError):
+                raise
+            except Exception as fault:  # noqa: BLE001 - a provider's own bug costs one sample, with its place
+                raise _bug(fault) from fault
+        return msgspec.structs.replace(response, seconds=loop.time() - sent_at)
+
+    def _backoff(self, attempt: int, fault: ModelError) -> float:
+        if isinstance(fault, RateLimited) and fault.retry_after is not None:
+            return 0.0  # the limiter holds everybody back until then
+        ceiling = min(30.0, self.options.backoff_s * 2 ** (attempt - 1))
+        return ceiling * self._jitter.uniform(0.5, 1.0)
+
+
+def _bug(fault: Exception) -> ModelError:
+    place = traceback.extract_tb(fault.__traceback__)[-1]
+    return ModelError(f"{type(fault).__name__}: {fault} ({place.name}, line {place.lineno})")
+
+
+def _failed(kind: str, message: str, attempts: int) -> Response:
+    return Response(state="error", fault=Fault(kind, message), usage=Usage(requests=attempts))
+
+
+def _over(base: Params, own: Params) -> Params:
+    """`own` where it says something, `base` elsewhere."""
+    said = {
+        name: value
+        for name in Params.__struct_fields__
+        if (value := getattr(own, name)) not in (None, (), {}) and name != "extra"
+    }
+    return msgspec.structs.replace(base, **said, extra={**base.extra, **own.extra})

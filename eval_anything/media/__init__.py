@@ -1,1 +1,1 @@
-"""."""
+"""Media files: checked before use, kept by content, decoded for models."""

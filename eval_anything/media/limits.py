@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 
@@ -17,3 +19,6 @@ class MediaLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     max_archive_bytes: int = 50 << 30
     """Bytes that one archive may unpack to."""
     max_archive_members: int = 1_000_000
+
+
+DEFAULT_LIMITS: Final = MediaLimits()

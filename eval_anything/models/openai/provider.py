@@ -1,0 +1,135 @@
+"""`openai/NAME`: any model behind an OpenAI-compatible chat completions server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from eval_anything.errors import UsageError
+from eval_anything.models.base import Model, ModelContext
+from eval_anything.models.modalities import parse_modalities
+from eval_anything.models.openai.address import DEFAULT_URL, parse_addresses
+from eval_anything.models.openai.decode import Decoder
+from eval_anything.models.openai.encode import Body, Dialect, encode_request, media_bytes
+from eval_anything.models.openai.faults import http_fault
+from eval_anything.models.openai.media import MediaEncoder
+from eval_anything.values import Capabilities, Request, Response
+
+if TYPE_CHECKING:
+    from eval_anything.models.openai.connection import Connection
+
+# Work on more bytes than this leaves the event loop: 256 requests share it.
+_INLINE_BYTES = 512 * 1024
+# Shorter ones are placeholders for servers that want any key ("EMPTY", "none"); blanking those out would
+# deface answers in which the word occurs.
+_SECRET_CHARS = 7
+
+
+class OpenAIOptions(msgspec.Struct, frozen=True, kw_only=True):
+    base_url: str = DEFAULT_URL
+    """Where the server is; several URLs separated by commas share the load."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """Name of the environment variable that holds the key. No key is needed when base_url is given."""
+    api_key: str | None = None
+    """Refused, as everybody on a machine can see its command lines: use api_key_env."""
+    inputs: str = "text,image,audio,video"
+    """Modalities that the model takes."""
+    outputs: str = "text"
+    """Modalities that the model gives."""
+    tools: bool = True
+    """Whether the model can call tools."""
+    voice: str = "alloy"
+    """Voice of audio output."""
+    audio_format: Literal["wav", "mp3", "flac", "opus"] = "wav"
+    """File format of audio output."""
+    max_tokens_field: Literal["auto", "max_tokens", "max_completion_tokens"] = "auto"
+    """Name of the token limit; auto: max_completion_tokens at api.openai.com, max_tokens elsewhere."""
+
+    def __post_init__(self) -> None:
+        if self.api_key is not None:
+            raise ValueError(
+                "api_key is not taken, as command lines can be seen by others: put the key into an "
+                "environment variable and name that with api_key_env"
+            )
+
+
+class OpenAIModel(Model):
+    provider = "openai"
+    Options = OpenAIOptions
+    transport_options = ("base_url", "api_key_env", "api_key", "max_tokens_field")
+
+    def __init__(self, name: str, options: OpenAIOptions) -> None:
+        """Raises UsageError for a base URL that is none, UnknownName for an unknown modality."""
+        super().__init__(name, options)
+        where = f"model openai/{name}, option"
+        self._inputs = parse_modalities(options.inputs, f"{where} inputs")
+        self._outputs = parse_modalities(options.outputs, f"{where} outputs")
+        self._addresses = parse_addresses(options.base_url)
+        self._connection: Connection | None = None
+        self._key = os.environ.get(options.api_key_env, "").strip()
+        held = [self._key, *(secret for address in self._addresses for secret in address.secrets)]
+        self._secrets = tuple(secret for secret in held if len(secret) >= _SECRET_CHARS)
+        self._dialect = Dialect(
+            model=name,
+            max_tokens_field=self._max_tokens_field(options),
+            voice=options.voice,
+            audio_format=options.audio_format,
+        )
+
+    def _max_tokens_field(self, options: OpenAIOptions) -> str:
+        if options.max_tokens_field != "auto":
+            return options.max_tokens_field
+        own = all(address.host == "api.openai.com" for address in self._addresses)
+        return "max_completion_tokens" if own else "max_tokens"
+
+    def capabilities(self) -> Capabilities:
+        return Capabilities(inputs=self._inputs, outputs=self._outputs, tools=self.options.tools)
+
+    def secrets(self) -> tuple[str, ...]:
+        return self._secrets
+
+    async def start(self, context: ModelContext) -> None:
+        """Raises UsageError when the key is missing or a server cannot be reached."""
+        # aiohttp takes a while to import, and listing providers must not wait for it.
+        from eval_anything.models.openai.connection import Connection
+
+        await super().start(context)
+        if not self._key and self.options.base_url == DEFAULT_URL:
+            raise UsageError(
+                f"model openai/{self.name}: no key: the environment variable {self.options.api_key_env} "
+                "is not set (a server of your own is named with --base-url)"
+            )
+        self._media = MediaEncoder(context.store)
+        self._decoder = Decoder(f"openai/{self.name}", context.store, self._secrets)
+        connection = Connection(self._addresses, self._key, context.timeout_s)
+        await connection.open()
+        self._connection = connection
+
+    async def generate(self, request: Request) -> Response:
+        if self._connection is None:
+            raise UsageError(f"model openai/{self.name} was asked before it was started")
+        body = await self._encode(request)
+        sent = time.perf_counter()
+        reply = await self._connection.post(body.data)
+        seconds = time.perf_counter() - sent
+        if not 200 <= reply.status < 300:
+            raise http_fault(reply.status, reply.headers, reply.body, self._secrets, reply.server)
+        if len(reply.body) > _INLINE_BYTES:
+            response = await asyncio.to_thread(self._decoder.decode, reply.body, request, reply.server)
+        else:
+            response = self._decoder.decode(reply.body, request, reply.server)
+        return msgspec.structs.replace(response, seconds=seconds, notes=body.notes)
+
+    async def _encode(self, request: Request) -> Body:
+        if media_bytes(request) > _INLINE_BYTES:
+            return await asyncio.to_thread(encode_request, request, self._dialect, self._media)
+        return encode_request(request, self._dialect, self._media)
+
+    async def stop(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None

@@ -76,7 +76,7 @@ class Endpoint:
         Raises Forbidden (no further request can succeed) and StorageError; everything else that goes wrong
         is a Response in state error.
         """
-        request = msgspec.structs.replace(request, params=_over(self.params, request.params))
+        request = msgspec.structs.replace(request, params=merge(request.params, self.params))
         if self.cache is not None:
             key = self.cache.key(self._identity_key, request)
             if (known := self.cache.get(key, self.model.context.store)) is not None:
@@ -140,7 +140,7 @@ def _failed(kind: str, message: str, attempts: int) -> Response:
     return Response(state="error", fault=Fault(kind, message), usage=Usage(requests=attempts))
 
 
-def _over(base: Params, own: Params) -> Params:
+def merge(base: Params, own: Params) -> Params:
     """`own` where it says something, `base` elsewhere."""
     said = {
         name: value

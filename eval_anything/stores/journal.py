@@ -18,6 +18,7 @@ import msgspec
 
 from eval_anything.errors import DataError, RunConflict, StorageError
 from eval_anything.stores.rows import Key, ResponseRow, Row, ScoreRow, key
+from eval_anything.stores.secrets import Blanks
 
 _FSYNC_EVERY_S = 1.0
 _decoder = msgspec.json.Decoder(Row)
@@ -58,7 +59,7 @@ class Journal:
         Raises RunConflict while another process writes the journal, StorageError where it cannot be opened.
         """
         self.path = path
-        self._secrets = [msgspec.json.encode(s)[1:-1] for s in secrets if s]
+        self._blank = Blanks(secrets)
         self._encoder = msgspec.json.Encoder()
         self._lock = threading.Lock()
         self._dirty = False
@@ -78,9 +79,7 @@ class Journal:
 
     def append(self, row: Row) -> None:
         """Write one row. Raises StorageError (disk full, say); what was finished before stays readable."""
-        line = self._encoder.encode(row) + b"\n"
-        for secret in self._secrets:
-            line = line.replace(secret, b"***")
+        line = self._blank(self._encoder.encode(row)) + b"\n"
         with self._lock:
             try:
                 written = os.pwrite(self._fd, line, self._end)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ import msgspec
 
 from eval_anything.errors import DataError
 from eval_anything.stats.aggregate import Means
+from eval_anything.stores.secrets import Blanks
 
 MissingPolicy = Literal["exclude", "floor", "zero"]
 """What becomes of an answer without a usable verdict: left out of the mean (and counted), given the
@@ -61,9 +63,9 @@ def read_manifest(path: Path) -> Manifest:
         raise DataError(f"{path}: not a manifest of this version: {fault}") from None
 
 
-def write_manifest(path: Path, manifest: Manifest) -> None:
-    """Atomic: a reader sees the old file or the new one."""
-    text = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
+def write_manifest(path: Path, manifest: Manifest, secrets: Sequence[str] = ()) -> None:
+    """Atomic: a reader sees the old file or the new one. `secrets` are blanked out."""
+    text = Blanks(secrets)(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
     partial = path.with_suffix(".partial")
     partial.write_bytes(text + b"\n")
     partial.replace(path)

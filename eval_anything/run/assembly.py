@@ -1,0 +1,183 @@
+"""From a configuration to the parts of a run: models, judges, tasks, data; everything checked, nothing begun."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from eval_anything.errors import DataError, UnknownName, UsageError
+from eval_anything.judge import Judge
+from eval_anything.models.base import Model
+from eval_anything.options import option_names, parse, split
+from eval_anything.registry import Plugins
+from eval_anything.run.config import RunConfig, check_option_tasks, options_for
+from eval_anything.run.endpoint import Endpoint, EndpointOptions
+from eval_anything.suggest import nearest
+from eval_anything.synth.home import twin_folder
+from eval_anything.task import Dataset, DataSource, Task
+from eval_anything.values import Modality, Params
+
+
+class TaskParts(msgspec.Struct, frozen=True, kw_only=True):
+    """One task of a run, put together."""
+
+    task: Task
+    dataset: Dataset
+    judge: Judge
+    is_protocol_judge: bool
+    allowed: tuple[Modality, ...]
+    """Input modalities that the model is given; others are masked."""
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """A run, put together."""
+
+    config: RunConfig
+    model: Endpoint
+    tasks: tuple[TaskParts, ...]
+    judges: tuple[Endpoint, ...]
+    """Endpoints of the judging models; one for each distinct spec and options."""
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        return (self.model, *self.judges)
+
+
+def assemble(config: RunConfig) -> Parts:
+    """Raises a UsageError for whatever cannot work, before any model call, cheapest checks first."""
+    plugins = Plugins(config.include)
+    classes = [plugins.tasks.get(name) for name in config.tasks]
+    for flag, options in (("-J", config.judge_options), ("-T", config.task_options)):
+        check_option_tasks(flag, options, config.tasks)
+    for name in config.judge:
+        if name != "*" and name not in config.tasks:
+            raise UnknownName(f"--judge {name}=...: no such task in this run ({', '.join(config.tasks)})")
+    source = parse_data(config.data)
+    tasks = [_make_task(cls, config) for cls in classes]
+    model = make_endpoint(plugins, config.model, config.model_options, config.concurrency, "-M")
+    judges = _Judges(plugins, config, model)
+    made = [judges.make(task, source) for task in tasks]
+    for task in tasks:
+        _check_outputs(task, model)
+    allowed = tuple(m for m in model.capabilities().inputs if m not in config.mask)
+    datasets = [open_data(task, source) for task in tasks]
+    return Parts(
+        config=config,
+        model=model,
+        judges=tuple(judges.endpoints.values()),
+        tasks=tuple(
+            TaskParts(task=t, dataset=d, judge=j, is_protocol_judge=p, allowed=allowed)
+            for t, d, (j, p) in zip(tasks, datasets, made, strict=True)
+        ),
+    )
+
+
+def make_endpoint(
+    plugins: Plugins, spec: str, options: Mapping[str, Any], concurrency: int, flag: str
+) -> Endpoint:
+    """A model behind its limiter, from its spec and the flat `key=value` options of the command line."""
+    provider, slash, name = spec.partition("/")
+    if not slash or not name:
+        names = plugins.models.names()
+        hint = f"; did you mean {hit + '/...'!r}?" if (hit := nearest(provider, names)) else ""
+        raise UnknownName(f"model {spec!r} is not of the form provider/name{hint} (known: {', '.join(names)})")
+    cls = plugins.models.get(provider)
+    where = f"{flag}, options of {spec}"
+    own, transport, params = split(options, (cls.Options, EndpointOptions, Params), where)
+    model: Model = cls(name, own)
+    return Endpoint(spec, model, params, transport, concurrency)
+
+
+def parse_data(text: str) -> DataSource:
+    """`hub`, `synthetic`, `synthetic:n=64,seed=1` or a folder."""
+    kind, _, rest = text.partition(":")
+    if text == "hub":
+        return DataSource(kind="hub")
+    if kind == "synthetic":
+        pairs = dict(pair.partition("=")[::2] for pair in rest.split(",") if pair)
+        options = parse(_Synthetic, pairs, "--data synthetic")
+        if options.n is not None and options.n < 1:
+            raise UsageError(f"--data synthetic: n must be at least 1, not {options.n}")
+        return DataSource(kind="synthetic", n=options.n, seed=options.seed)
+    path = Path(text).expanduser()
+    if not path.is_dir():
+        hint = f"; did you mean {hit!r}?" if (hit := nearest(kind, ("hub", "synthetic"))) else ""
+        raise DataError(f"--data: no such folder: {text}{hint} (hub, synthetic[:n=N,seed=S], or a folder)")
+    return DataSource(kind="path", path=path.resolve())
+
+
+class _Synthetic(msgspec.Struct, frozen=True):
+    n: int | None = None
+    seed: int = 0
+
+
+def open_data(task: Task, source: DataSource) -> Dataset:
+    """Open the task's data; a synthetic twin is written on first use and read like any other folder."""
+    if source.kind not in task.data_kinds:
+        raise DataError(
+            f"task {task.name} has no {source.kind} data (it has: {', '.join(task.data_kinds)}); see --data"
+        )
+    if source.kind == "synthetic":
+        source = msgspec.structs.replace(source, path=twin_folder(type(task), source.n, source.seed))
+    return task.open(source)
+
+
+def _make_task(cls: type[Task], config: RunConfig) -> Task:
+    options = parse(cls.Options, options_for(cls.name, config.task_options), f"-T, options of task {cls.name}")
+    return cls(options, Path(config.prompts).expanduser() if config.prompts else None)
+
+
+def _check_outputs(task: Task, model: Endpoint) -> None:
+    lacking = [m for m in task.outputs if m not in model.capabilities().outputs]
+    if lacking:
+        raise UsageError(
+            f"task {task.name} needs {', '.join(lacking)} output, which {model.label} does not give"
+        )
+
+
+class _Judges:
+    """Makes each task's judge; judges on the same model with the same options share one endpoint."""
+
+    def __init__(self, plugins: Plugins, config: RunConfig, model: Endpoint) -> None:
+        self.plugins = plugins
+        self.config = config
+        self.model = model
+        self.endpoints: dict[tuple[str, str], Endpoint] = {}
+
+    def make(self, task: Task, source: DataSource) -> tuple[Judge, bool]:
+        spec = self._spec(task, source)
+        options = options_for(task.name, self.config.judge_options)
+        where = f"-J, options of judge {spec}"
+        if "/" not in spec:
+            cls = self.plugins.judges.get(spec)
+            if cls.needs_model:
+                raise UsageError(f"judge {spec!r} needs a model: give it as --judge provider/name")
+            return cls(parse(cls.Options, options, where)), spec == task.protocol_judge
+        cls = self.plugins.judges.get(task.judge)
+        own = {k: v for k, v in options.items() if k in option_names(cls.Options)}
+        rest = {k: v for k, v in options.items() if k not in own}
+        endpoint = self._endpoint(spec, rest)
+        return cls(parse(cls.Options, own, where), endpoint), spec == task.protocol_judge
+
+    def _spec(self, task: Task, source: DataSource) -> str:
+        asked = self.config.judge.get(task.name, self.config.judge.get("*"))
+        if asked is not None:
+            return asked
+        default = (source.kind == "synthetic" and task.offline_judge) or task.protocol_judge
+        if not default:
+            raise UsageError(f"task {task.name} has no default judge: name one with --judge")
+        if default == self.model.label:
+            raise UsageError(
+                f"{default} would judge its own answers on {task.name}: name another judge with --judge, or"
+                f" say --judge {default} if that is what you want"
+            )
+        return default
+
+    def _endpoint(self, spec: str, options: Mapping[str, Any]) -> Endpoint:
+        key = (spec, repr(sorted(options.items())))
+        if key not in self.endpoints:
+            self.endpoints[key] = make_endpoint(self.plugins, spec, options, self.config.concurrency, "-J")
+        return self.endpoints[key]

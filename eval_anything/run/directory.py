@@ -1,0 +1,117 @@
+"""A run's directory: new, resumed, or refused."""
+
+from __future__ import annotations
+
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from eval_anything.errors import RunConflict, StorageError
+from eval_anything.run.assembly import Parts
+from eval_anything.run.config import RunConfig
+from eval_anything.run.fingerprint import differences, fingerprint, identity
+from eval_anything.stores.manifest import Manifest, TaskPlan, read_manifest, write_manifest
+
+_LIBRARIES = ("eval-anything", "aiohttp", "av", "numpy", "pillow", "soundfile", "torch", "transformers")
+
+
+def planned(parts: Parts) -> Manifest:
+    """What this run will do, for its manifest."""
+    config = parts.config
+    return Manifest(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        model=config.model,
+        tasks=tuple(_task_plan(parts, index) for index in range(len(parts.tasks))),
+        config=shown_config(config),
+        versions=_versions(),
+        seed=config.seed or 0,
+    )
+
+
+def shown_config(config: RunConfig) -> dict[str, Any]:
+    """The configuration as plain values."""
+    values: dict[str, Any] = msgspec.to_builtins(config)
+    return values
+
+
+def prepare(parts: Parts, manifest: Manifest) -> Path:
+    """Make or resume the run's directory and write the manifest into it.
+
+    Raises RunConflict, showing the differences, where the directory holds another run or no run at all.
+    """
+    folder = Path(parts.config.out) if parts.config.out else _new_folder(parts.config)
+    path = folder / "manifest.json"
+    if path.exists():
+        manifest = _resumed(folder, read_manifest(path), manifest)
+    elif folder.exists() and any(folder.iterdir()):
+        raise RunConflict(f"{folder} exists and is not a run: choose another --out")
+    try:
+        (folder / "media").mkdir(parents=True, exist_ok=True)
+        write_manifest(path, manifest, secrets(parts))
+    except OSError as fault:
+        raise StorageError(f"{folder}: cannot be written: {fault.strerror}") from fault
+    return folder
+
+
+def secrets(parts: Parts) -> tuple[str, ...]:
+    """Whatever must never be written: the keys of every endpoint."""
+    return tuple(secret for endpoint in parts.endpoints for secret in endpoint.model.secrets())
+
+
+def _task_plan(parts: Parts, index: int) -> TaskPlan:
+    item, config = parts.tasks[index], parts.config
+    found = identity(parts, item)
+    size = item.dataset.size if config.limit is None else min(config.limit, item.dataset.size)
+    return TaskPlan(
+        name=item.task.name,
+        version=item.task.version,
+        fingerprint=fingerprint(found),
+        data=item.dataset.kind,
+        revision=item.dataset.revision,
+        planned=size * config.repeats,
+        aggregation=item.task.aggregation(),
+        judge=item.judge.label,
+        protocol_judge=item.is_protocol_judge,
+        missing=config.missing,
+        notes=(*item.dataset.notes, *parts.model.model.notes()),
+        identity=found,
+    )
+
+
+def _resumed(folder: Path, old: Manifest, new: Manifest) -> Manifest:
+    """The manifest to go on with; a larger --limit or --repeats extends a run, all else must be the same."""
+    before = {plan.name: plan for plan in old.tasks}
+    after = {plan.name: plan for plan in new.tasks}
+    lines = differences({n: p.identity for n, p in before.items()}, {n: p.identity for n, p in after.items()})
+    for name in before.keys() & after.keys():
+        if after[name].planned < before[name].planned:
+            lines.append(f"{name}.planned: {before[name].planned} -> {after[name].planned}")
+    if lines:
+        shown = "".join(f"\n  {line}" for line in lines[:8])
+        more = f"\n  and {len(lines) - 8} more" if len(lines) > 8 else ""
+        raise RunConflict(f"{folder} holds a run of another configuration:{shown}{more}")
+    return msgspec.structs.replace(new, created=old.created)
+
+
+def _new_folder(config: RunConfig) -> Path:
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in config.model.split("/")[-1])
+    name = f"{stamp}-{plain[:40]}-{'+'.join(config.tasks)[:40]}"
+    folder, number = Path("runs") / name, 2
+    while folder.exists():
+        folder, number = Path("runs") / f"{name}-{number}", number + 1
+    return folder
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for library in _LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,56 @@
+"""Identity of a measurement: what must be the same for two numbers to be comparable."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from eval_anything.run.assembly import Parts, TaskParts
+from eval_anything.run.endpoint import merge
+
+
+def identity(parts: Parts, item: TaskParts) -> dict[str, Any]:
+    """Task, data, model, judge and parameters, as plain JSON values."""
+    task, model = item.task, parts.model
+    judge: dict[str, Any] = {"name": item.judge.name, "options": msgspec.to_builtins(item.judge.options)}
+    if item.judge.endpoint is not None:
+        judge["model"] = item.judge.endpoint.identity()
+    found = {
+        "task": {
+            "name": task.name,
+            "version": task.version,
+            "options": msgspec.to_builtins(task.options),
+            **task.identity(),
+        },
+        "data": {"kind": item.dataset.kind, "revision": item.dataset.revision},
+        "model": {
+            **model.identity(),
+            "params": msgspec.to_builtins(merge(task.params, model.params)),
+        },
+        "judge": judge,
+        "agent": None,
+        "mask": sorted(parts.config.mask),
+        "seed": parts.config.seed,
+        "missing": parts.config.missing,
+    }
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(found))
+    return plain
+
+
+def fingerprint(identity: dict[str, Any]) -> str:
+    """16 hex digits of the sha256 of the canonical JSON."""
+    return hashlib.sha256(msgspec.json.encode(identity, order="deterministic")).hexdigest()[:16]
+
+
+def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """One line for each leaf that differs: `model.params.temperature: 0.0 -> 0.7`."""
+    lines: list[str] = []
+    for name in sorted(old.keys() | new.keys()):
+        before, after = old.get(name), new.get(name)
+        if isinstance(before, dict) and isinstance(after, dict):
+            lines += differences(before, after, f"{prefix}{name}.")
+        elif before != after:
+            lines.append(f"{prefix}{name}: {before!r} -> {after!r}")
+    return lines

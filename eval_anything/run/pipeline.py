@@ -1,0 +1,215 @@
+"""The pipeline: sample -> mask -> media into the store -> model -> journal -> judge -> journal.
+
+No barrier anywhere: each worker takes one sample through to its score, and there are enough workers to keep
+every place at the model and at the judges busy. Samples are drawn lazily, so memory does not grow with them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+
+from eval_anything.errors import EvalAnythingError, MediaError
+from eval_anything.media.store import ArtifactStore
+from eval_anything.run.assembly import Parts, TaskParts
+from eval_anything.run.budget import ErrorBudget
+from eval_anything.run.masking import mask
+from eval_anything.run.progress import Progress
+from eval_anything.stores.journal import Finished, Journal, now
+from eval_anything.stores.rows import Key, ResponseRow, ScoreRow
+from eval_anything.values import (
+    Fault,
+    File,
+    Lineage,
+    Message,
+    Origin,
+    Part,
+    Request,
+    Response,
+    Sample,
+    Score,
+)
+
+_SPARE_WORKERS = 8
+
+
+class Unit(msgspec.Struct, frozen=True):
+    """One thing to be done: one sample of one task, once."""
+
+    parts: TaskParts
+    fingerprint: str
+    sample: Sample
+    repeat: int
+
+    @property
+    def key(self) -> Key:
+        return (self.parts.task.name, self.sample.id, self.repeat)
+
+
+class Pipeline:
+    """Takes every unit of a run through to its score."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        fingerprints: dict[str, str],
+        store: ArtifactStore,
+        journal: Journal,
+        finished: Finished,
+        budget: ErrorBudget,
+        progress: Progress,
+    ) -> None:
+        self.parts = parts
+        self.fingerprints = fingerprints
+        self.store = store
+        self.journal = journal
+        self.finished = finished
+        self.budget = budget
+        self.progress = progress
+
+    async def run(self) -> None:
+        """Raises BudgetExceeded, StorageError or Forbidden; what was finished is in the journal by then."""
+        units = self._units()
+        workers = sum(endpoint.places for endpoint in self.parts.endpoints) + _SPARE_WORKERS
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(workers):
+                    group.create_task(self._work(units))
+        except* EvalAnythingError as faults:
+            raise _first(faults) from None
+
+    def _units(self) -> Iterator[Unit]:
+        """One generator for all workers: drawn between awaits, so never by two at once."""
+        config = self.parts.config
+        for item in self.parts.tasks:
+            fingerprint = self.fingerprints[item.task.name]
+            for sample in islice(item.task.samples(item.dataset), config.limit):
+                for repeat in range(config.repeats):
+                    yield Unit(item, fingerprint, sample, repeat)
+
+    async def _work(self, units: Iterator[Unit]) -> None:
+        for unit in units:
+            if self.finished.scored(unit.key):
+                self.progress.resumed()
+                continue
+            await self._process(unit)
+            await asyncio.sleep(0)  # a model that never waits must not starve Ctrl-C and its neighbours
+
+    async def _process(self, unit: Unit) -> None:
+        row = self.finished.response(unit.key)
+        if row is None:
+            row = await self._respond(unit)
+            self.journal.append(row)
+            self.progress.responded(row.response)
+        score = await self._judge(unit, row)
+        self.journal.append(_score_row(unit, row.sample, score))
+        self.progress.scored(score)
+        self._count(row.response, score)
+
+    def _count(self, response: Response, score: Score) -> None:
+        if response.state == "error" and response.fault is not None:
+            self.budget.failed(f"{response.fault.kind}: {response.fault.message}")
+        elif score.state == "judge_error":
+            self.budget.failed(f"judge: {score.reason}")
+        else:
+            self.budget.succeeded()
+
+    async def _respond(self, unit: Unit) -> ResponseRow:
+        sample = mask(unit.sample, unit.parts.allowed)
+        try:
+            sample = await self._ingest(sample, unit)
+            response = await self.parts.model.ask(self._request(unit, sample))
+        except MediaError as fault:
+            response = Response(state="error", fault=Fault("media", str(fault)))
+        return ResponseRow(
+            task=unit.parts.task.name,
+            id=sample.id,
+            repeat=unit.repeat,
+            fingerprint=unit.fingerprint,
+            time=now(),
+            sample=sample,
+            response=response,
+        )
+
+    async def _ingest(self, sample: Sample, unit: Unit) -> Sample:
+        """Media files become artifacts of the run's store; a file that cannot be used raises MediaError."""
+        if not any(isinstance(part, File) for message in sample.messages for part in message.parts):
+            return sample
+        return await asyncio.to_thread(self._stored, sample, unit)
+
+    def _stored(self, sample: Sample, unit: Unit) -> Sample:
+        root = unit.parts.dataset.root
+
+        def stored(part: Part) -> Part:
+            if not isinstance(part, File):
+                return part
+            name = part.path.removeprefix(f"{root}/")
+            lineage = Lineage(source="data", name=name)
+            return self.store.part(
+                self.store.add_file(Path(part.path), part.modality, inside=root, lineage=lineage)
+            )
+
+        messages = tuple(Message(m.role, tuple(stored(p) for p in m.parts)) for m in sample.messages)
+        return msgspec.structs.replace(sample, messages=messages)
+
+    def _request(self, unit: Unit, sample: Sample) -> Request:
+        task = unit.parts.task
+        params = task.params
+        if self.parts.config.seed is not None:
+            seed = _seed(self.parts.config.seed, unit.key)
+            params = msgspec.structs.replace(params, seed=seed)
+        return Request(
+            messages=sample.messages,
+            output_modalities=task.outputs,
+            params=params,
+            draw=unit.repeat,
+            origin=Origin(task.name, sample.id, unit.repeat),
+        )
+
+    async def _judge(self, unit: Unit, row: ResponseRow) -> Score:
+        judge, response = unit.parts.judge, row.response
+        if not response.answered:
+            said = response.fault.message if response.fault is not None else "the model declined"
+            state = "refused" if response.state == "refused" else "no_response"
+            return Score(value=None, state=state, reason=said, judge=judge.label)
+        try:
+            case = unit.parts.task.case(row.sample, response)
+            case = msgspec.structs.replace(case, repeat=unit.repeat, task=unit.parts.task.name)
+            return await judge.score(case)
+        except EvalAnythingError:
+            raise
+        except Exception as fault:  # noqa: BLE001 - a judge's own bug costs one sample and says so
+            reason = f"{type(fault).__name__}: {fault}"
+            return Score(value=None, state="judge_error", reason=reason, judge=judge.label)
+
+
+def _score_row(unit: Unit, sample: Sample, score: Score) -> ScoreRow:
+    return ScoreRow(
+        task=unit.parts.task.name,
+        id=sample.id,
+        repeat=unit.repeat,
+        fingerprint=unit.fingerprint,
+        time=now(),
+        group=sample.group,
+        cluster=sample.cluster or sample.id,
+        score=score,
+    )
+
+
+def _seed(seed: int, key: Key) -> int:
+    """A seed of its own for each sample and repeat, the same in every run; 31 bits, as servers take it."""
+    digest = hashlib.sha256(f"{seed}\0{key[0]}\0{key[1]}\0{key[2]}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
+
+
+def _first(faults: BaseExceptionGroup[EvalAnythingError]) -> EvalAnythingError:
+    found: BaseException = faults
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    assert isinstance(found, EvalAnythingError)
+    return found

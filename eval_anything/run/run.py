@@ -1,0 +1,87 @@
+"""A whole run: assemble, make or resume its directory, work, derive the results."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TextIO
+
+import msgspec
+
+from eval_anything.errors import BudgetExceeded, Forbidden, StorageError
+from eval_anything.media.store import ArtifactStore
+from eval_anything.results.export import export_samples
+from eval_anything.results.results import Results, build, write
+from eval_anything.run.assembly import Parts, assemble
+from eval_anything.run.budget import ErrorBudget
+from eval_anything.run.config import RunConfig
+from eval_anything.run.directory import planned, prepare, secrets
+from eval_anything.run.pipeline import Pipeline
+from eval_anything.run.progress import Progress
+from eval_anything.stores.cache import ResponseCache
+from eval_anything.stores.journal import Finished, Journal
+
+DONE, USAGE, NOT_DONE, INTERRUPTED = 0, 2, 3, 130
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What a run came to."""
+
+    folder: Path
+    results: Results
+    stopped: str = ""
+    """Why it ended early; empty when it did not."""
+
+    @property
+    def exit_code(self) -> int:
+        """0 done; 3 stopped by errors, or nothing could be scored."""
+        scored = any(task.counts.scored for task in self.results.tasks)
+        return NOT_DONE if self.stopped or not scored else DONE
+
+
+def run(config: RunConfig, progress: TextIO | None = sys.stderr) -> Outcome:
+    """Do what `config` asks. Raises UsageError before anything expensive has started; a run that has to end
+    early (error budget, expired key, full disk) keeps what is finished and says so in the outcome."""
+    parts = assemble(config)
+    manifest = planned(parts)
+    folder = prepare(parts, manifest)
+    if progress is not None:
+        print(f"run directory: {folder}", file=progress, flush=True)
+    stopped = asyncio.run(_work(parts, folder, progress))
+    results = build(folder)
+    try:
+        write(folder, results)
+        export_samples(folder)
+    except StorageError as fault:
+        stopped = stopped or str(fault)
+    return Outcome(folder, results, stopped)
+
+
+async def _work(parts: Parts, folder: Path, stream: TextIO | None) -> str:
+    """Run the pipeline; returns why it ended early, or nothing."""
+    store = ArtifactStore(folder / "media")
+    cache = ResponseCache(Path(parts.config.cache).expanduser()) if parts.config.cache else None
+    plans = {plan.name: plan for plan in planned(parts).tasks}
+    fingerprints = {name: plan.fingerprint for name, plan in plans.items()}
+    total = sum(plan.planned for plan in plans.values())
+    journal_path = folder / "journal.jsonl"
+    started = []
+    with Journal(journal_path, secrets(parts)) as journal:
+        finished = Finished(journal_path, fingerprints)
+        try:
+            for endpoint in parts.endpoints:
+                started.append(endpoint)
+                await endpoint.start(store, cache)
+            with Progress(total, stream) as progress:
+                budget = ErrorBudget(parts.config.error_budget, total)
+                pipeline = Pipeline(parts, fingerprints, store, journal, finished, budget, progress)
+                await pipeline.run()
+        except (BudgetExceeded, Forbidden, StorageError) as fault:
+            return str(fault)
+        finally:
+            for endpoint in started:
+                await endpoint.stop()
+            if cache is not None:
+                cache.close()
+    return ""

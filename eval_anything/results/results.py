@@ -1,0 +1,287 @@
+"""The results of a run: derived from its journal and manifest alone, so they can be rebuilt at any time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from eval_anything.errors import StorageError
+from eval_anything.results.scan import Scan, TaskScan, scan
+from eval_anything.stats.metrics import MetricResult, Verdict, evaluate, judge_error_rate
+from eval_anything.stores.manifest import MissingPolicy, read_manifest
+from eval_anything.values import Usage
+
+MANIFEST = "manifest.json"
+JOURNAL = "journal.jsonl"
+RESULTS = "results.json"
+# A model's notes may differ for every response; results stay small all the same.
+_NOTES_SHOWN = 20
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the responses planned; the latest row of each counts."""
+
+    planned: int
+    finished: int
+    """Responses that came to an end: scored, or known to have no score."""
+    responses: int
+    """Responses in the journal, judged or not."""
+    ok: int
+    refused: int
+    truncated: int
+    skipped: int
+    errors: dict[str, int]
+    """By the kind of fault."""
+    empty: int
+    """Among ok and truncated: answers without any media or text."""
+    scored: int
+    missing: dict[str, int]
+    """Finished responses without a score, by score state."""
+    judge_attempts: int
+    """Verdicts asked of the judge: scored + unparsed + judge_error."""
+    judge_failures: int
+    """unparsed + judge_error."""
+    judge_error_rate: float | None
+    """Failures by attempts; None where the judge was never asked."""
+
+
+class TaskResult(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    version: str
+    fingerprint: str
+    data: str
+    """"hub", "path" or "synthetic"."""
+    comparable: bool
+    """Whether the numbers may stand beside published ones: real data, and the protocol's judge."""
+    judge: str
+    protocol_judge: bool
+    missing_policy: MissingPolicy
+    metrics: list[MetricResult]
+    """The headline first, then its groups."""
+    counts: Counts
+    model_usage: Usage
+    judge_usage: Usage
+    seconds: float
+    """Model time: seconds of all requests added up, answers from the cache left out."""
+    masked: dict[str, int]
+    """Samples from which a modality was dropped, by modality."""
+    model_notes: dict[str, int]
+    """What the model's provider noted on responses, with how many carry it; the most frequent."""
+    notes: list[str]
+
+    @property
+    def headline(self) -> MetricResult:
+        return self.metrics[0]
+
+
+class Results(msgspec.Struct, frozen=True, kw_only=True):
+    format: int = 1
+    model: str
+    created: str
+    """When the run was made (ISO 8601, UTC)."""
+    tasks: list[TaskResult]
+    complete: bool
+    """Whether every response planned has come to an end."""
+    notes: list[str]
+    journal_bytes: int
+    """How much of the journal went in: more there now means that these results are out of date."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One flat dict for each metric: `pandas.DataFrame(results.rows())`."""
+        return [_row(self, task, metric) for task in self.tasks for metric in task.metrics]
+
+    def __str__(self) -> str:
+        from eval_anything.results.table import render
+
+        return render(self, "table").rstrip()
+
+    def _repr_html_(self) -> str:
+        from eval_anything.results.table import render
+
+        return render(self, "html")
+
+
+def build(run_dir: Path) -> Results:
+    """Results of the run in `run_dir`, from its manifest and journal.
+
+    Of several rows for one task, id and repeat the last counts. Raises DataError where there is no run or
+    where a file of it is damaged.
+    """
+    manifest = read_manifest(run_dir / MANIFEST)
+    found = scan(run_dir / JOURNAL, manifest.tasks)
+    tasks = [_task_result(task, manifest.seed) for task in found.tasks.values()]
+    return Results(
+        model=manifest.model,
+        created=manifest.created,
+        tasks=tasks,
+        complete=all(task.counts.finished >= task.counts.planned for task in tasks),
+        notes=_run_notes(found),
+        journal_bytes=found.journal_bytes,
+    )
+
+
+def write(run_dir: Path, results: Results) -> Path:
+    """Write results.json; a reader sees the old file or the new one. Raises StorageError."""
+    text = msgspec.json.format(msgspec.json.encode(results), indent=2) + b"\n"
+    return write_atomically(run_dir / RESULTS, text)
+
+
+def write_atomically(path: Path, content: bytes) -> Path:
+    """Replace `path` at once. Raises StorageError (disk full, no such folder)."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as fault:
+        raise StorageError(f"{path}: cannot be written: {fault.strerror}") from fault
+    return path
+
+
+def load(run_dir: Path) -> Results:
+    """The results as written, where they are up to date; else built anew (and not written)."""
+    return _up_to_date(run_dir) or build(run_dir)
+
+
+def _up_to_date(run_dir: Path) -> Results | None:
+    path, journal = run_dir / RESULTS, run_dir / JOURNAL
+    try:
+        results = msgspec.json.decode(path.read_bytes(), type=Results)
+        written = path.stat().st_mtime_ns
+        # The size as well as the time: rows may have been added between reading the journal and writing.
+        same = journal.stat().st_size == results.journal_bytes
+        newer = all(written > other.stat().st_mtime_ns for other in (journal, run_dir / MANIFEST))
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
+    return results if same and newer else None
+
+
+def _task_result(task: TaskScan, seed: int) -> TaskResult:
+    plan = task.plan
+    verdicts = list(task.verdicts())
+    return TaskResult(
+        name=plan.name,
+        version=plan.version,
+        fingerprint=plan.fingerprint,
+        data=plan.data,
+        comparable=plan.data != "synthetic" and plan.protocol_judge,
+        judge=plan.judge,
+        protocol_judge=plan.protocol_judge,
+        missing_policy=plan.missing,
+        metrics=evaluate(plan.aggregation, verdicts, plan.missing, seed, plan.planned),
+        counts=_counts(task, verdicts),
+        model_usage=task.model.usage(),
+        judge_usage=task.judge.usage(),
+        seconds=round(task.model.seconds, 3),
+        masked=_masked(task),
+        model_notes=_model_notes(task),
+        notes=[*plan.notes, *_task_notes(task, verdicts)],
+    )
+
+
+def _counts(task: TaskScan, verdicts: list[Verdict]) -> Counts:
+    states: Counter[str] = Counter()
+    errors: Counter[str] = Counter()
+    empty = 0
+    for _, _, record in task:
+        states[record.state] += 1
+        empty += record.empty
+        if record.state == "error":
+            errors[record.fault or "unknown"] += 1
+    outcomes = Counter(verdict.outcome for verdict in verdicts)
+    missing = {str(s): n for s, n in sorted(outcomes.items(), key=str) if s not in (None, "scored")}
+    scored = outcomes["scored"]
+    failures = missing.get("unparsed", 0) + missing.get("judge_error", 0)
+    return Counts(
+        planned=task.plan.planned,
+        finished=len(verdicts) - outcomes[None],
+        responses=len(verdicts),
+        ok=states["ok"],
+        refused=states["refused"],
+        truncated=states["truncated"],
+        skipped=states["skipped"],
+        errors=dict(sorted(errors.items())),
+        empty=empty,
+        scored=scored,
+        missing=missing,
+        judge_attempts=scored + failures,
+        judge_failures=failures,
+        judge_error_rate=judge_error_rate(scored, missing),
+    )
+
+
+def _masked(task: TaskScan) -> dict[str, int]:
+    """Samples, not responses: the repeats of a sample are masked alike."""
+    samples = {(name, record.masked) for name, _, record in task if record.masked}
+    return dict(sorted(Counter(modality for _, masked in samples for modality in masked).items()))
+
+
+def _model_notes(task: TaskScan) -> dict[str, int]:
+    counts = Counter(note for _, _, record in task for note in record.notes)
+    shown = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_NOTES_SHOWN]
+    return dict(shown)
+
+
+def _task_notes(task: TaskScan, verdicts: list[Verdict]) -> list[str]:
+    means = task.plan.aggregation
+    notes = []
+    if task.foreign:
+        notes.append(f"{task.foreign} journal rows of another configuration are left out")
+    if task.orphans:
+        notes.append(f"{task.orphans} scores without a response are left out")
+    strange = Counter(v.group for v in verdicts if means.groups and v.group not in means.groups)
+    for group, n in sorted(strange.items())[:_NOTES_SHOWN]:
+        notes.append(f"{n} responses of group {group!r}, which the task does not name, are in no mean")
+    outside = sum(v.value is not None and not means.low <= v.value <= means.high for v in verdicts)
+    if outside:
+        notes.append(f"{outside} scores lie outside of the scale [{means.low:g}, {means.high:g}]")
+    judges = Counter(record.judge for _, _, record in task if record.judge not in ("", task.plan.judge))
+    for judge, n in sorted(judges.items())[:_NOTES_SHOWN]:
+        notes.append(f"{n} scores were given by {judge}, not by {task.plan.judge}")
+    if len(verdicts) > task.plan.planned:
+        notes.append(f"{len(verdicts)} responses where {task.plan.planned} were planned")
+    return notes
+
+
+def _run_notes(found: Scan) -> list[str]:
+    return [
+        f"{n} journal rows of task {task!r}, which the manifest does not have, are left out"
+        for task, n in sorted(found.unplanned.items())[:_NOTES_SHOWN]
+    ]
+
+
+def _row(results: Results, task: TaskResult, metric: MetricResult) -> dict[str, Any]:
+    states = ("unparsed", "judge_error", "refused", "no_response")
+    return {
+        "model": results.model,
+        "task": task.name,
+        "task_version": task.version,
+        "metric": metric.name,
+        "headline": metric.headline,
+        "value": metric.value,
+        "low": metric.low,
+        "high": metric.high,
+        "n": metric.n,
+        "n_scored": metric.n_scored,
+        "n_missing": metric.missing,
+        **{f"missing_{state}": metric.n_missing.get(state, 0) for state in states},
+        "missing_unfinished": metric.missing - sum(metric.n_missing.values()),
+        "missing_policy": task.missing_policy,
+        "n_imputed": metric.n_imputed,
+        "n_truncated": metric.n_truncated,
+        "judge": task.judge,
+        "judge_error_rate": metric.judge_error_rate,
+        "protocol_judge": task.protocol_judge,
+        "data": task.data,
+        "comparable": task.comparable,
+        "complete": results.complete,
+        "scale_low": metric.scale_low,
+        "scale_high": metric.scale_high,
+        "higher_is_better": metric.higher_is_better,
+        "reason": metric.reason,
+        "interval_reason": metric.interval_reason,
+        "fingerprint": task.fingerprint,
+        "created": results.created,
+    }

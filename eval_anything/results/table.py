@@ -1,0 +1,157 @@
+"""Results as a terminal table, Markdown, LaTeX, HTML, CSV and JSON."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Literal, get_args
+
+from eval_anything.results import escape
+from eval_anything.results.layout import COLUMNS, NUMERIC, Block, page
+from eval_anything.results.results import Results
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+Format = Literal["table", "md", "csv", "json", "latex", "html"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+_WIDTH = 120
+
+
+def render(results: Results, format: Format) -> str:
+    """`results` as text that ends with a newline. Every string in it is escaped for the format."""
+    return _RENDERERS[format](results)
+
+
+def print_table(results: Results, console: Console | None = None) -> None:
+    """The terminal table; colours and width are the console's."""
+    from rich.console import Console as NewConsole
+    from rich.text import Text
+
+    console = console or NewConsole(highlight=False)
+    content = page(results)
+
+    def say(line: str, style: str = "") -> None:
+        # Text, never a markup string: brackets in a model's name are not styles.
+        console.print(Text(escape.plain(line), style=style))
+
+    say(content.title, "bold")
+    for banner in content.banners:
+        say(f"! {banner}", "bold yellow")
+    for block in content.blocks:
+        console.print()
+        say(block.title, "bold")
+        for banner in block.banners:
+            say(f"! {banner}", "bold yellow")
+        console.print(_rich_table(block))
+        for line in block.lines:
+            say(line)
+    for line in content.lines:
+        say(line)
+
+
+def _rich_table(block: Block) -> Table:
+    from rich import box
+    from rich.table import Table as NewTable
+    from rich.text import Text
+
+    table = NewTable(box=box.SIMPLE, pad_edge=False, show_edge=False)
+    for index, column in enumerate(COLUMNS):
+        table.add_column(column, justify="right" if index in NUMERIC else "left", overflow="fold")
+    for row in block.rows:
+        table.add_row(*(Text(escape.plain(cell)) for cell in row))
+    return table
+
+
+def _plain(results: Results) -> str:
+    from rich.console import Console as NewConsole
+
+    stream = io.StringIO()
+    print_table(results, NewConsole(file=stream, width=_WIDTH, color_system=None, highlight=False))
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
+
+
+def _markdown(results: Results) -> str:
+    content, safe = page(results), escape.markdown
+    lines = [f"# {safe(content.title)}", ""]
+    lines += [f"> **{safe(banner)}**\n" for banner in content.banners]
+    for block in content.blocks:
+        lines += [f"## {safe(block.title)}", ""]
+        lines += [f"> **{safe(banner)}**\n" for banner in block.banners]
+        lines += [_tabulated(block, safe, "pipe"), ""]
+        lines += [f"- {safe(line)}" for line in block.lines] + [""]
+    lines += [f"- {safe(line)}" for line in content.lines]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _latex(results: Results) -> str:
+    content, safe = page(results), escape.latex
+    lines = [rf"\section*{{{safe(content.title)}}}"]
+    lines += [rf"\textbf{{{safe(banner)}}}\par" for banner in content.banners]
+    for block in content.blocks:
+        lines += [rf"\subsection*{{{safe(block.title)}}}"]
+        lines += [rf"\noindent\textbf{{{safe(banner)}}}\par" for banner in block.banners]
+        lines += [_tabulated(block, safe, "latex_raw"), r"\par\smallskip"]
+        lines += [rf"\noindent {safe(line)}\par" for line in block.lines]
+    lines += [rf"\noindent {safe(line)}\par" for line in content.lines]
+    return "\n".join(lines) + "\n"
+
+
+def _html(results: Results) -> str:
+    content, safe = page(results), escape.html
+    lines = [f"<h3>{safe(content.title)}</h3>"]
+    lines += [f"<p><strong>{safe(banner)}</strong></p>" for banner in content.banners]
+    for block in content.blocks:
+        lines += [f"<h4>{safe(block.title)}</h4>"]
+        lines += [f"<p><strong>{safe(banner)}</strong></p>" for banner in block.banners]
+        lines += [_tabulated(block, safe, "unsafehtml")]
+        lines += [f"<p>{'<br>'.join(safe(line) for line in block.lines)}</p>"]
+    lines += [f"<p>{safe(line)}</p>" for line in content.lines]
+    return "\n".join(lines) + "\n"
+
+
+def _tabulated(block: Block, safe: escape.Escape, format: str) -> str:
+    from tabulate import tabulate
+
+    return tabulate(
+        [[_indented(cell, safe, format) for cell in row] for row in block.rows],
+        headers=[safe(column) for column in COLUMNS],
+        tablefmt=format,
+        colalign=["right" if index in NUMERIC else "left" for index in range(len(COLUMNS))],
+        disable_numparse=True,
+    )
+
+
+def _indented(cell: str, safe: escape.Escape, format: str) -> str:
+    """Leading spaces mark a group under its headline; each format has its own hard space."""
+    hard = {"latex_raw": r"\quad ", "pipe": "&nbsp;&nbsp;", "unsafehtml": "&nbsp;&nbsp;"}[format]
+    return (hard if cell.startswith("  ") else "") + safe(cell.strip())
+
+
+def _csv(results: Results) -> str:
+    import csv
+
+    rows = results.rows()
+    stream = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({k: escape.csv_cell(v) if isinstance(v, str) else v for k, v in row.items()})
+    return stream.getvalue()
+
+
+def _json(results: Results) -> str:
+    import msgspec
+
+    return escape.json_text(msgspec.json.format(msgspec.json.encode(results), indent=2).decode()) + "\n"
+
+
+_RENDERERS = {
+    "table": _plain,
+    "md": _markdown,
+    "csv": _csv,
+    "json": _json,
+    "latex": _latex,
+    "html": _html,
+}

@@ -20,6 +20,9 @@ from eval_anything.media.store import ArtifactStore
 from eval_anything.values import Artifact, Audio, Image, Request, Response, Usage, Video
 
 
+DATABASE = "responses.sqlite"
+
+
 class ResponseCache:
     """SQLite (WAL): several runs may read and write it at once."""
 
@@ -28,7 +31,7 @@ class ResponseCache:
         self.hits = 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(folder / "responses.sqlite", timeout=30, isolation_level=None)
+            self._db = sqlite3.connect(folder / DATABASE, timeout=30, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.execute(
@@ -68,6 +71,9 @@ class ResponseCache:
             )
         except sqlite3.Error as fault:
             raise StorageError(f"response cache {self.folder}: {fault}") from fault
+
+    def __len__(self) -> int:
+        return int(self._db.execute("SELECT count(*) FROM responses").fetchone()[0])
 
     def close(self) -> None:
         self._db.close()

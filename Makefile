@@ -1,0 +1,36 @@
+# Everything below works on a fresh machine with Python 3.11+ and make: each target sets up what it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+READY := $(VENV)/.ready
+
+.PHONY: demo test lint bench clean
+
+demo: $(READY)  ## the main job, offline: a small neural omni model on the synthetic AMU twin
+	$(BIN)/eval-anything run --model embedded/omni-random --tasks amu --data synthetic:n=24 --judge reference -M max_tokens=32 --seed 0
+
+test: $(READY) lint  ## the whole suite, in parallel, offline
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY)  ## prints tables; see bench/README.md
+	$(BIN)/python bench/startup.py
+	$(BIN)/python bench/overhead.py
+	$(BIN)/python bench/throughput.py
+
+# torch first and by its exact version: a newer one may bring gigabytes of packages for GPUs that are not there.
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --upgrade pip "setuptools>=77" wheel
+	$(PIP) torch==2.13.0
+	$(PIP) -c constraints.txt --no-deps torchvision
+	$(PIP) -c constraints.txt --no-build-isolation -e ".[hf,dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

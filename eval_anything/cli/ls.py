@@ -1,0 +1,44 @@
+"""`ls`: list what is installed."""
+
+from __future__ import annotations
+
+import argparse
+
+SUMMARY = "List tasks, models or judges: built-in, installed, and included."
+EXAMPLES = """  eval-anything ls tasks
+  eval-anything ls models --json
+  eval-anything ls judges --include my_plugins/"""
+
+_KINDS = ("tasks", "models", "judges")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("kind", choices=_KINDS, help="what to list")
+    parser.add_argument("--include", action="append", default=[], metavar="PATH", help="folder or file with more")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def execute(args: argparse.Namespace) -> int:
+    from eval_anything.registry import Plugins
+
+    registry = getattr(Plugins(args.include), args.kind)
+    rows = [
+        {"name": name, "summary": _summary(registry.get(name)), "origin": registry.origin(name)}
+        for name in registry.names()
+    ]
+    if args.json:
+        import json
+
+        print(json.dumps(rows, indent=2))
+        return 0
+    shown = [(r["name"] + ("/..." if args.kind == "models" else ""), r["summary"]) for r in rows]
+    width = max((len(name) for name, _ in shown), default=0)
+    for name, summary in shown:
+        print(f"{name:{width}}  {summary}")
+    return 0
+
+
+def _summary(plugin: type) -> str:
+    """The class's `summary`, or the first line of its docstring."""
+    summary = getattr(plugin, "summary", None) or (plugin.__doc__ or "").strip().split("\n")[0]
+    return str(summary)

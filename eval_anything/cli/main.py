@@ -1,0 +1,103 @@
+"""The command line: one module per verb, imported when its verb is called."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+_VERBS = {
+    "run": "score a model on tasks",
+    "ls": "list tasks, models, judges",
+    "show": "what a task is: data, protocol, judge, prompts, licence",
+    "report": "show a run's results again, or export them",
+    "synth": "write synthetic twins of benchmarks",
+    "cache": "look at or empty the response cache",
+}
+_EXAMPLES = """examples:
+  eval-anything run --model fake/echo --tasks amu --data synthetic
+  eval-anything run --model openai/gpt-4o --tasks amu
+  eval-anything ls tasks
+  eval-anything report runs/NAME --format md
+
+exit codes: 0 done, 2 wrong usage, 3 too many errors or nothing could be scored"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit code."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    if not arguments or arguments[0] in ("-h", "--help", "--version") or arguments[0] not in _VERBS:
+        return _without_verb(arguments)
+    verb = importlib.import_module(f"eval_anything.cli.{arguments[0]}")
+    parser = Parser(
+        prog=f"eval-anything {arguments[0]}",
+        description=verb.SUMMARY,
+        epilog=f"examples:\n{verb.EXAMPLES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    verb.add_arguments(parser)
+    from eval_anything.errors import EvalAnythingError, UsageError
+
+    try:
+        args = parser.parse_args(arguments[1:])
+        code: int = verb.execute(args)
+    except EvalAnythingError as fault:
+        print(f"eval-anything: {fault}", file=sys.stderr)
+        return 2 if isinstance(fault, UsageError) else 3
+    except KeyboardInterrupt:
+        print("eval-anything: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 141
+    return code
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with the nearest right option named for a wrong one."""
+
+    def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def,override]
+        found, rest = self.parse_known_args(args, namespace)
+        if rest:
+            from eval_anything.suggest import nearest
+
+            known = [option for action in self._actions for option in action.option_strings]
+            wrong = next((word for word in rest if word.startswith("-")), rest[0])
+            hit = nearest(wrong.split("=")[0], [option for option in known if option.startswith("--")])
+            hint = f"; did you mean {hit!r}?" if hit and wrong.startswith("-") else ""
+            kind = "option" if wrong.startswith("-") else "argument"
+            self.error(f"unknown {kind} {wrong!r}{hint}")
+        return found
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        print(f"{self.prog}: {message} (see {self.prog} --help)", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def _without_verb(arguments: Sequence[str]) -> int:
+    if arguments and arguments[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"eval-anything {version('eval-anything')}")
+        return 0
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_help())
+        return 0 if arguments else 2
+    from eval_anything.suggest import unknown
+
+    print(f"eval-anything: {unknown('verb', arguments[0], _VERBS)}", file=sys.stderr)
+    return 2
+
+
+def _help() -> str:
+    verbs = "\n".join(f"  {name:8} {summary}" for name, summary in _VERBS.items())
+    return (
+        "usage: eval-anything VERB [options]\n\nEvaluation of any-to-any models: text, image, audio and video,"
+        f" in and out.\n\nverbs (eval-anything VERB --help says more):\n{verbs}\n\n{_EXAMPLES}"
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,122 @@
+"""`run`: score a model on tasks."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from eval_anything.cli.pairs import pairs
+
+SUMMARY = "Score a model on tasks: answers, judgements and their journal, then a table with intervals."
+EXAMPLES = """  eval-anything run --model fake/echo --tasks amu --data synthetic --limit 20
+  eval-anything run --model openai/gpt-4o --tasks amu --judge openai/gpt-4o-2024-08-06
+  eval-anything run --model openai/my-model --base-url http://localhost:8000/v1 --tasks amu \\
+      --judge openai/judge -J base_url=http://localhost:8001/v1 --out runs/my-model
+  eval-anything run --model hf/path/to/checkpoint --tasks amu -M batch_size=16 --mask audio
+  eval-anything run --model replay/responses.jsonl --tasks amu --data path/to/EvalAnything-AMU
+  eval-anything run --config run.yaml --limit 50
+
+An unfinished run goes on where it stopped: the same command with --out DIR. Keys are read from the
+environment (OPENAI_API_KEY, or the variable that -M api_key_env=NAME names)."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--config", metavar="FILE.yaml", help="options from a YAML file; those given here win")
+    what = parser.add_argument_group("what is measured")
+    what.add_argument("--model", "-m", metavar="SPEC", help="provider/name; see `eval-anything ls models`")
+    what.add_argument("--tasks", "-t", metavar="A,B", help="task names; see `eval-anything ls tasks`")
+    what.add_argument(
+        "--data", metavar="WHERE", help="hub (default), synthetic[:n=N,seed=S], or a folder in the task's layout"
+    )
+    what.add_argument("--limit", type=int, metavar="N", help="only the first N samples of each task")
+    what.add_argument("--mask", metavar="A,B", help="drop these modalities from every sample: image, audio, video")
+    what.add_argument("--repeats", type=int, metavar="K", help="ask each sample K times")
+    what.add_argument("--seed", type=int, metavar="S", help="seed of sampling and of the intervals")
+    judged = parser.add_argument_group("how it is judged")
+    judged.add_argument(
+        "--judge", action="append", metavar="[TASK=]SPEC", help="a model (provider/name) or `reference`; may repeat"
+    )
+    judged.add_argument("--prompts", metavar="DIR", help="folder whose files replace the task's prompts")
+    judged.add_argument(
+        "--missing",
+        choices=("exclude", "floor", "zero"),
+        help="what an answer without a usable verdict counts as (default: left out, and counted)",
+    )
+    options = parser.add_argument_group("options of the parts")
+    options.add_argument("--base-url", metavar="URL", help="the model's server; short for -M base_url=URL")
+    options.add_argument("-M", action="append", default=[], metavar="KEY=VALUE", help="option of the model")
+    options.add_argument(
+        "-J", action="append", default=[], metavar="[TASK:]KEY=VALUE", help="option of the judge"
+    )
+    options.add_argument(
+        "-T", action="append", default=[], metavar="[TASK:]KEY=VALUE", help="option of the task"
+    )
+    options.add_argument(
+        "--include", action="append", metavar="PATH", help="folder or file with tasks, models, judges of your own"
+    )
+    running = parser.add_argument_group("how it runs")
+    running.add_argument("--out", metavar="DIR", help="the run's directory; an unfinished run is resumed")
+    running.add_argument("--concurrency", type=int, metavar="N", help="requests in flight at most (default 32)")
+    running.add_argument(
+        "--error-budget", type=float, metavar="SHARE", help="largest share of failed samples (default 0.1)"
+    )
+    running.add_argument("--cache", metavar="DIR", help="reuse answers from, and add them to, a response cache")
+    running.add_argument("--json", action="store_true", help="print the results as JSON")
+    running.add_argument("--quiet", "-q", action="store_true", help="no progress")
+
+
+def execute(args: argparse.Namespace) -> int:
+    config = _config(args)
+    from eval_anything.results.table import print_table, render
+    from eval_anything.run.run import run
+
+    try:
+        outcome = run(config, None if args.quiet else sys.stderr)
+    except KeyboardInterrupt:
+        hint = f" --out {config.out}" if config.out else " --out with the directory shown above"
+        print(f"eval-anything: interrupted; to go on, run the same with{hint}", file=sys.stderr)
+        return 130
+    if args.json:
+        print(render(outcome.results, "json"))
+    else:
+        print_table(outcome.results)
+        print(f"run directory: {outcome.folder}")
+    if outcome.stopped:
+        print(
+            f"eval-anything: ended early: {outcome.stopped}\nwhat was finished is kept; to go on, run the same"
+            f" with --out {outcome.folder}",
+            file=sys.stderr,
+        )
+    elif outcome.exit_code:
+        print("eval-anything: nothing could be scored", file=sys.stderr)
+    return outcome.exit_code
+
+
+def _config(args: argparse.Namespace) -> Any:
+    from pathlib import Path
+
+    from eval_anything.run.config import make_config, read_config
+
+    values: dict[str, Any] = read_config(Path(args.config)) if args.config else {}
+    plain = ("model", "tasks", "data", "limit", "mask", "repeats", "seed", "prompts", "missing", "include")
+    for name in (*plain, "out", "concurrency", "error_budget", "cache"):
+        if (given := getattr(args, name)) is not None:
+            values[name] = given
+    for name, flag in (("model_options", "-M"), ("judge_options", "-J"), ("task_options", "-T")):
+        values[name] = {**(values.get(name) or {}), **pairs(flag, getattr(args, flag[1]))}
+    if args.base_url:
+        values["model_options"]["base_url"] = args.base_url
+    if args.judge:
+        values["judge"] = _judges(args.judge)
+    return make_config(values, f"--config {args.config}" if args.config else "run")
+
+
+def _judges(given: list[str]) -> dict[str, str]:
+    """`SPEC` for all tasks, `TASK=SPEC` for one."""
+    judges: dict[str, str] = {}
+    for text in given:
+        task, equals, spec = text.partition("=")
+        judges["*" if not equals or "/" in task else task] = spec if equals and "/" not in task else text
+    return judges

@@ -1,0 +1,70 @@
+"""`show`: what a task is."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+from pathlib import Path
+from typing import Any
+
+SUMMARY = "Show a task: what it asks and measures, its data, judge, options, licence; and its card."
+EXAMPLES = """  eval-anything show amu
+  eval-anything show amu --json
+  eval-anything show my_task --include my_plugins/"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("task", help="name of a task; see `eval-anything ls tasks`")
+    parser.add_argument("--include", action="append", default=[], metavar="PATH", help="folder or file with more")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def execute(args: argparse.Namespace) -> int:
+    from eval_anything.registry import Plugins
+
+    task = Plugins(args.include).tasks.get(args.task)
+    facts = _facts(task)
+    if args.json:
+        import json
+
+        print(json.dumps(facts, indent=2))
+        return 0
+    print(f"{task.title}\n")
+    for name, value in facts.items():
+        if name != "options" and value:
+            print(f"{name + ':':16}{', '.join(value) if isinstance(value, list) else value}")
+    if facts["options"]:
+        print("\noptions (-T key=value):")
+        for option in facts["options"]:
+            print(f"  {option['name']} = {option['default']}\n      {option['help']}")
+    card = Path(inspect.getfile(task)).parent / "README.md"
+    if card.is_file():
+        print(f"\n{card.read_text(encoding='utf-8').strip()}")
+    return 0
+
+
+def _facts(task: Any) -> dict[str, Any]:
+    from eval_anything.docstrings import field_docs
+
+    defaults = task.Options()
+    metrics = task(defaults).aggregation()
+    docs = field_docs(task.Options)
+    return {
+        "name": task.name,
+        "version": task.version,
+        "summary": task.summary,
+        "inputs": list(task.inputs),
+        "outputs": list(task.outputs),
+        "data": list(task.data_kinds),
+        "metrics": [metrics.overall, *metrics.groups],
+        "scale": f"{metrics.low:g} to {metrics.high:g}",
+        "protocol judge": task.protocol_judge,
+        "offline judge": task.offline_judge,
+        "licence": task.licence,
+        "homepage": task.homepage,
+        "citation": task.citation,
+        "options": [
+            {"name": name, "default": getattr(defaults, name), "help": docs.get(name, "")}
+            for name in task.Options.__struct_fields__
+        ],
+    }

@@ -58,10 +58,10 @@ def objects_phrase(scene: Scene, *, size: bool = True, where: bool = True) -> st
     phrases = []
     for obj in scene.objects:
         phrase = article(look(obj, size=size))
-        if where:
-            phrase += f" {place(obj)}"
         if scene.video:
             phrase += f" {movement(obj)}"
+        if where:
+            phrase += f" {place(obj)}"
         phrases.append(phrase)
     return listed(phrases)
 

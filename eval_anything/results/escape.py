@@ -48,7 +48,9 @@ def markdown(text: str) -> str:
 
 
 def latex(text: str) -> str:
-    return "".join(_LATEX.get(char, char) for char in plain(text))
+    line = "".join(_LATEX.get(char, char) for char in plain(text))
+    # At the start of a table row these would be read as arguments of the line break before it.
+    return "{}" + line if line.startswith(("[", "*")) else line
 
 
 def html(text: str) -> str:

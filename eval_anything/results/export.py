@@ -1,0 +1,151 @@
+"""Samples as JSON lines, one for each response: to be read by people, by other tools, and by `replay/`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+
+import msgspec
+
+from eval_anything.errors import DataError, MediaError, StorageError
+from eval_anything.results.results import JOURNAL, MANIFEST
+from eval_anything.results.scan import Record, TaskScan, scan
+from eval_anything.stores.manifest import read_manifest
+from eval_anything.stores.rows import ResponseRow, Row, ScoreRow
+from eval_anything.values import Audio, File, Image, Part, ToolCall, ToolResult, Video
+
+if TYPE_CHECKING:
+    from eval_anything.media.store import ArtifactStore
+
+MEDIA = "media"
+R = TypeVar("R", ResponseRow, ScoreRow)
+_decoder = msgspec.json.Decoder(Row)
+
+
+def export_samples(run_dir: Path) -> list[Path]:
+    """Write `samples_<task>.jsonl` for each task of a run, sorted by id and repeat; returns their paths.
+
+    Each has the latest response and its score. Paths of media are relative to the run's directory, where the
+    files are written, so that `replay/<run>/samples_<task>.jsonl` finds them. The journal is read twice, by
+    offsets, and never held in memory. Raises DataError for a damaged journal, StorageError.
+    """
+    from eval_anything.media.store import ArtifactStore
+
+    manifest = read_manifest(run_dir / MANIFEST)
+    found = scan(run_dir / JOURNAL, manifest.tasks)
+    store = ArtifactStore(Path(MEDIA))
+    names = _file_names(list(found.tasks))
+    journal = run_dir / JOURNAL
+    return [_write(run_dir / names[n], _rows(journal, task, store)) for n, task in found.tasks.items()]
+
+
+def _file_names(tasks: list[str]) -> dict[str, str]:
+    """A safe file name for each task; names that become alike are told apart by a number."""
+    names: dict[str, str] = {}
+    for task in tasks:
+        name = stem = f"samples_{re.sub(r'[^A-Za-z0-9._-]', '_', task)}"
+        number = 2
+        while f"{name}.jsonl" in names.values():
+            name, number = f"{stem}_{number}", number + 1
+        names[task] = f"{name}.jsonl"
+    return names
+
+
+def _write(path: Path, rows: Iterator[dict[str, Any]]) -> Path:
+    import jsonlines
+
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            writer = jsonlines.Writer(file, dumps=lambda row: msgspec.json.encode(row).decode())
+            writer.write_all(rows)
+        partial.replace(path)
+    except OSError as fault:
+        raise StorageError(f"{path}: cannot be written: {fault.strerror}") from fault
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def _rows(journal: Path, task: TaskScan, store: ArtifactStore) -> Iterator[dict[str, Any]]:
+    records = sorted(task, key=lambda item: item[:2])
+    if not records:
+        return
+    with journal.open("rb") as file:
+        for sample_id, _, record in records:
+            try:
+                yield _row(file, record, store)
+            except MediaError as fault:
+                raise DataError(f"{journal}: task {task.plan.name}, sample {sample_id}: {fault}") from None
+
+
+def _row(file: BinaryIO, record: Record, store: ArtifactStore) -> dict[str, Any]:
+    line = _read(file, record.response_at, ResponseRow)
+    sample, response = line.sample, line.response
+    tools = [part for part in response.parts if isinstance(part, ToolCall | ToolResult)]
+    answer = [part for part in response.parts if not isinstance(part, ToolCall | ToolResult)]
+    return {
+        "id": line.id,
+        "task": line.task,
+        "repeat": line.repeat,
+        "group": sample.group,
+        "cluster": sample.cluster,
+        "messages": [
+            {"role": message.role, "parts": [_part(part, store) for part in message.parts]}
+            for message in sample.messages
+        ],
+        "references": sample.references,
+        "metadata": sample.metadata,
+        "masked": sample.masked,
+        "parts": [_part(part, store) for part in answer],
+        # Apart from the answer: a recording has no place for them.
+        "tools": [_part(part, store) for part in tools],
+        "state": response.state,
+        "fault": response.fault,
+        "finish_reason": response.finish_reason,
+        "notes": response.notes,
+        "usage": response.usage,
+        "seconds": response.seconds,
+        **_score(_read(file, record.score_at, ScoreRow) if record.score_at >= 0 else None),
+    }
+
+
+def _score(line: ScoreRow | None) -> dict[str, Any]:
+    score = line.score if line else None
+    if score is None:
+        return {"score": None, "score_state": None, "reason": "not judged yet", "judge": ""}
+    return {
+        "score": score.value,
+        "score_state": score.state,
+        "reason": score.reason,
+        "judge": score.judge,
+        "judge_details": score.details,
+        "judge_usage": score.usage,
+    }
+
+
+def _part(part: Part, store: ArtifactStore) -> dict[str, Any]:
+    """A part as `replay/` reads it; media by their path below the run's directory."""
+    match part:
+        case Image() | Audio() | Video():
+            form: dict[str, Any] = {"type": type(part).__name__.lower()}
+            form |= {"path": store.path(part.artifact).as_posix(), "sha256": part.artifact.sha256}
+            if isinstance(part, Audio) and part.transcript is not None:
+                form["transcript"] = part.transcript
+            return form
+        case File():
+            # Never stored, so there is nothing to point at; the rest of its path is the machine's affair.
+            return {"type": part.modality, "file": Path(part.path).name}
+        case _:
+            built: dict[str, Any] = msgspec.to_builtins(part)
+            return built
+
+
+def _read(file: BinaryIO, offset: int, kind: type[R]) -> R:
+    file.seek(offset)
+    row = _decoder.decode(file.readline())
+    if not isinstance(row, kind):  # the scan has seen its kind: somebody has rewritten the journal since
+        raise DataError(f"{file.name}: changed while it was being read")
+    return row

@@ -1,0 +1,154 @@
+import asyncio
+import hashlib
+import json
+
+import pytest
+from servers.media_files import mp4, png, wav
+
+from eval_anything.errors import DataError, UsageError
+from eval_anything.media.store import ArtifactStore
+from eval_anything.models.base import ModelContext, NoOptions
+from eval_anything.models.replay import ReplayModel
+from eval_anything.values import Audio, Image, Message, Origin, Reasoning, Request, Text, Video
+
+
+def write(path, *rows):
+    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    return path
+
+
+def ask(path, store, *wanted):
+    """Responses to (task, id, repeat), from one started model."""
+
+    async def go():
+        model = ReplayModel(str(path), NoOptions())
+        await model.start(ModelContext(store=ArtifactStore(store)))
+        origins = [Origin(*one) if one else None for one in wanted]
+        asked = [
+            Request(messages=(Message("user", (Text("?"),)),), origin=origin, output_modalities=("text",))
+            for origin in origins
+        ]
+        try:
+            return await asyncio.gather(*(model.generate(request) for request in asked))
+        finally:
+            await model.stop()
+
+    return asyncio.run(go())
+
+
+def test_the_most_particular_row_answers(tmp_path):
+    path = write(
+        tmp_path / "r.jsonl",
+        {"id": "a", "response": "any task"},
+        {"id": "a", "task": "amu", "response": "amu"},
+        {"id": "a", "task": "amu", "repeat": 2, "response": "amu, third"},
+        {"id": 7, "response": "a number as id"},
+    )
+    found = ask(path, tmp_path / "s", ("amu", "a", 0), ("amu", "a", 2), ("amg", "a", 1), ("amg", "7", 0))
+    assert [response.text for response in found] == ["amu", "amu, third", "any task", "a number as id"]
+    assert found[0].usage.requests == 0
+
+
+def test_a_sample_without_a_row_is_skipped_not_failed(tmp_path):
+    path = write(tmp_path / "r.jsonl", {"id": "a", "task": "amu", "response": "x"})
+    missing, without_origin = ask(path, tmp_path / "s", ("amu", "b", 1), None)
+    assert (missing.state, missing.fault.kind) == ("skipped", "missing")
+    assert "'b' of task amu, repeat 1" in missing.fault.message
+    assert without_origin.state == "skipped"
+
+
+def test_media_parts_are_stored_and_keep_their_order(tmp_path):
+    (tmp_path / "media").mkdir()
+    for name, data in (("i.png", png()), ("a.wav", wav()), ("v.mp4", mp4())):
+        (tmp_path / "media" / name).write_bytes(data)
+    parts = [
+        {"type": "reasoning", "text": "let me see"},
+        {"type": "text", "text": "here"},
+        {"type": "image", "path": "media/i.png"},
+        {"type": "audio", "path": "media/a.wav", "transcript": "ding"},
+        {"type": "video", "path": "media/v.mp4"},
+    ]
+    (response,) = ask(write(tmp_path / "r.jsonl", {"id": "a", "parts": parts}), tmp_path / "s", ("t", "a", 0))
+    assert [type(part) for part in response.parts] == [Reasoning, Text, Image, Audio, Video]
+    image, audio = response.parts[2], response.parts[3]
+    assert image.artifact.sha256 == hashlib.sha256(png()).hexdigest()
+    assert image.artifact.lineage.details == {"file": "media/i.png"}
+    assert audio.transcript == "ding"
+    assert response.usage.images_out == 1
+
+
+def test_broken_media_cost_one_response(tmp_path):
+    (tmp_path / "bad.png").write_bytes(png()[:40])
+    (tmp_path / "out.png").symlink_to("/etc/hostname")
+    rows = [
+        {"id": name, "parts": [{"type": "image", "path": path}]}
+        for name, path in (("broken", "bad.png"), ("gone", "no.png"), ("link", "out.png"))
+    ]
+    path = write(tmp_path / "r.jsonl", *rows, {"id": "good", "response": "fine"})
+    *bad, good = ask(path, tmp_path / "s", *(("t", name, 0) for name in ("broken", "gone", "link", "good")))
+    assert [(r.state, r.fault.kind) for r in bad] == [("error", "media")] * 3
+    assert good.text == "fine"
+
+
+def test_recorded_states(tmp_path):
+    path = write(
+        tmp_path / "r.jsonl",
+        {"id": "cut", "response": "half", "state": "truncated", "score": 3},
+        {"id": "no", "response": "", "state": "refused"},
+        {"id": "failed", "state": "error", "response": None},
+    )
+    cut, no, failed = ask(path, tmp_path / "s", ("t", "cut", 0), ("t", "no", 0), ("t", "failed", 0))
+    assert (cut.state, cut.text) == ("truncated", "half")
+    assert (no.state, no.answered) == ("refused", False)
+    assert (failed.state, failed.fault.kind) == ("error", "missing")
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("{", "line 2"),
+        ('{"response": "x"}', "line 2.*id"),
+        ({"id": "b"}, "line 2: neither response nor parts"),
+        ({"id": "b", "response": "x", "parts": []}, "line 2: both response and parts"),
+        ({"id": "a", "response": "again"}, "line 2: a second response for sample 'a'"),
+        ({"id": "b", "response": 3}, r"line 2.*response"),
+        ({"id": "b", "parts": [{"type": "imag", "path": "x"}]}, "line 2.*imag"),
+        ({"id": "b", "parts": [{"type": "image", "path": "../x.png"}]}, "line 2: path '../x.png'"),
+        ({"id": "b", "parts": [{"type": "image", "path": "/etc/x.png"}]}, "line 2: path '/etc/x.png'"),
+        ({"id": "b", "response": "x", "repeat": -1}, "line 2: repeat is -1"),
+        ({"id": "b", "response": "x", "state": "done"}, "line 2.*state"),
+        ("[" * 100_000, "line 2"),
+    ],
+)
+def test_a_bad_row_is_refused_before_any_work(tmp_path, row, said):
+    path = write(tmp_path / "r.jsonl", {"id": "a", "response": "x"}, row)
+    with pytest.raises(DataError, match=said) as caught:
+        ReplayModel(str(path), NoOptions())
+    assert str(path) in str(caught.value)
+
+
+def test_no_file_and_a_changed_file(tmp_path):
+    with pytest.raises(UsageError, match="no such file"):
+        ReplayModel(str(tmp_path / "none.jsonl"), NoOptions())
+    path = write(tmp_path / "r.jsonl", {"id": "a", "response": "x"})
+    model = ReplayModel(str(path), NoOptions())
+    write(path, {"id": "b", "response": "longer than before"})
+    with pytest.raises(UsageError, match="has changed"):
+        asyncio.run(model.start(ModelContext(store=ArtifactStore(tmp_path / "s"))))
+
+
+def test_identity_is_the_file(tmp_path):
+    path = write(tmp_path / "r.jsonl", "", {"id": "a", "response": "x"}, "")
+    identity = ReplayModel(str(path), NoOptions()).identity()
+    assert identity == {"recording_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def test_offsets_survive_wide_characters_and_a_missing_line_end(tmp_path):
+    text = "".join(
+        json.dumps({"id": str(n), "response": "\u00e9\U0001f600" * n}, ensure_ascii=False) + "\n"
+        for n in range(9)
+    )
+    path = tmp_path / "r.jsonl"
+    path.write_text(text.rstrip("\n"), encoding="utf-8")
+    found = ask(path, tmp_path / "s", *(("t", str(n), 0) for n in range(9)))
+    assert [len(response.text) for response in found] == [2 * n for n in range(9)]

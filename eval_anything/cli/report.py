@@ -54,7 +54,7 @@ def execute(args: argparse.Namespace) -> int:
 def _print(results: Results, format: Format) -> None:
     from eval_anything.results.table import print_table, render
 
-    if format == "table" and sys.stdout.isatty():
+    if format == "table":
         print_table(results)
     else:
         sys.stdout.write(render(results, format))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from typing import TYPE_CHECKING, Literal, get_args
 
 from eval_anything.results import escape
@@ -24,11 +25,13 @@ def render(results: Results, format: Format) -> str:
 
 
 def print_table(results: Results, console: Console | None = None) -> None:
-    """The terminal table; colours and width are the console's."""
+    """The terminal table; colours and width are the console's (default: of standard output)."""
     from rich.console import Console as NewConsole
     from rich.text import Text
 
-    console = console or NewConsole(highlight=False)
+    if console is None:
+        # Without a terminal to fit into, the 80 columns that rich assumes would fold the table.
+        console = NewConsole(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
     content = page(results)
 
     def say(line: str, style: str = "") -> None:

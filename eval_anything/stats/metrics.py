@@ -193,7 +193,7 @@ def _headline(means: Means, cells: list[_Cell], interval: Interval, total: int) 
         if means.groups:
             others = len(values) - len(known) - 1
             reason = f"group {means.groups[empty]!r}: {reason}"
-            reason += f"; {others} more groups have no score" if others else ""
+            reason += f"; {others} more without a score" if others else ""
     missing = sum((cell.missing for cell in cells), Counter())
     return MetricResult(
         name=means.overall,

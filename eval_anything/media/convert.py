@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from eval_anything.errors import MediaError, MissingExtra
+from eval_anything.media.libraries import IMAGE_FORMATS, decoding_faults, pillow
 from eval_anything.media.sniff import FFMPEG_FORMATS, HEAD_BYTES, sniff
 
 if TYPE_CHECKING:
@@ -26,14 +27,14 @@ _BLOCK_S: Final = 10
 
 def load_image(path: Path) -> PIL.Image.Image:
     """The first frame as RGB, turned upright as its EXIF orientation says; transparency lies on white."""
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
-    with _decoding(path), Image.open(path) as image:
-        upright = ImageOps.exif_transpose(image)
+    formats = [name for names in IMAGE_FORMATS.values() for name in names]
+    with _decoding(path), pillow().open(path, formats=formats) as image:
+        upright: PIL.Image.Image = ImageOps.exif_transpose(image)
         if upright.has_transparency_data:
             rgba = upright.convert("RGBA")
-            white = Image.new("RGBA", rgba.size, "white")
-            return Image.alpha_composite(white, rgba).convert("RGB")
+            upright = pillow().alpha_composite(pillow().new("RGBA", rgba.size, "white"), rgba)
         return upright.convert("RGB")
 
 
@@ -137,12 +138,9 @@ def _pcm16(samples: np.ndarray) -> np.ndarray:
 @contextmanager
 def _decoding(path: Path) -> Iterator[None]:
     """Turn what the decoding libraries raise into a MediaError that names the file."""
-    import av
-    import soundfile
-
     try:
         yield
-    except (av.FFmpegError, soundfile.SoundFileError, OSError, SyntaxError, ValueError, EOFError) as fault:
+    except decoding_faults() as fault:
         raise MediaError(f"{path}: cannot be decoded: {fault}") from fault
 
 

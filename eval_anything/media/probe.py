@@ -5,13 +5,9 @@ Data sets and models' answers are hostile input: nothing here trusts a name, an 
 
 from __future__ import annotations
 
-import functools
 import io
 import os
 import stat
-import struct
-import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +16,7 @@ from typing import Any, BinaryIO, Final
 import msgspec
 
 from eval_anything.errors import MediaError
+from eval_anything.media.libraries import IMAGE_FORMATS, decoding_faults, pillow
 from eval_anything.media.limits import DEFAULT_LIMITS, MediaLimits
 from eval_anything.media.sniff import EXTENSIONS, FFMPEG_FORMATS, HEAD_BYTES, describe, sniff
 from eval_anything.media.whole import Truncated, check_whole
@@ -110,30 +107,13 @@ def _accepted(modality: Modality) -> str:
 @contextmanager
 def _refusing(name: str, mime: str) -> Iterator[None]:
     """Turn all that the decoding libraries raise on broken input into a MediaError."""
-    import av
-    import soundfile
-    from PIL.Image import DecompressionBombError
-
     try:
         yield
     except Truncated as fault:
         raise MediaError(f"{name}: is truncated {mime}: {fault}") from None
     except _Insane as fault:
         raise MediaError(f"{name}: {fault}") from None
-    except (
-        *(
-            OSError,
-            SyntaxError,
-            ValueError,
-            TypeError,
-            LookupError,
-            EOFError,
-            ArithmeticError,
-            AttributeError,
-        ),
-        *(RuntimeError, MemoryError, struct.error, zlib.error, DecompressionBombError, av.FFmpegError),
-        soundfile.SoundFileError,
-    ) as fault:
+    except decoding_faults() as fault:
         raise MediaError(f"{name}: is broken {mime}: {fault}") from fault
 
 
@@ -142,7 +122,7 @@ class _Insane(Exception):
 
 
 def _image(file: BinaryIO, mime: str, limits: MediaLimits) -> Probe:
-    image = _pillow().open(file, formats=_PILLOW_FORMATS[mime])
+    image = pillow().open(file, formats=IMAGE_FORMATS[mime])
     width, height = image.size
     frames = 1 if width * height > limits.max_pixels else getattr(image, "n_frames", 1)
     if width * height * frames > limits.max_pixels:
@@ -156,24 +136,6 @@ def _image(file: BinaryIO, mime: str, limits: MediaLimits) -> Probe:
         image.draft("RGB", (1, 1))  # JPEG: all of the bytes are read, few pixels are computed
         image.load()
     return Probe(mime=mime, width=width, height=height)
-
-
-_PILLOW_FORMATS: Final = {
-    "image/png": ("PNG",),
-    "image/jpeg": ("JPEG",),
-    "image/webp": ("WEBP",),
-    "image/gif": ("GIF",),
-    "image/bmp": ("BMP",),
-}
-
-
-@functools.cache
-def _pillow() -> Any:
-    from PIL import Image
-
-    # Once for the process: filters cannot be set and reset safely from several threads.
-    warnings.filterwarnings("ignore", module=r"PIL\.")
-    return Image
 
 
 def _sound(file: BinaryIO, mime: str, limits: MediaLimits) -> Probe:
@@ -199,7 +161,7 @@ def _check_duration(duration: float, limits: MediaLimits) -> None:
     if not duration > 0:
         raise _Insane("has no content (0 s)")
     if duration > limits.max_duration_s:
-        raise _Insane(f"lasts {duration:.0f} s, more than the limit of {limits.max_duration_s:.0f} s")
+        raise _Insane(f"lasts {duration:.2f} s, more than the limit of {limits.max_duration_s:g} s")
 
 
 def _stream(file: BinaryIO, mime: str, modality: Modality, limits: MediaLimits) -> Probe:

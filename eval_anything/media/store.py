@@ -78,7 +78,7 @@ class ArtifactStore:
         return msgspec.structs.replace(artifact, lineage=lineage)
 
     def adopt(self, artifact: Artifact, other: ArtifactStore) -> None:
-        """Have what `other` holds as `artifact`. Raises as `add_file` does, also where it is damaged there."""
+        """Have what `other` holds as `artifact`. Raises as `add_file` does, and where it is damaged."""
         target = self.path(artifact)
         if not _holds(target, artifact.bytes_size):
             data = other.read(artifact)

@@ -198,8 +198,8 @@ def test_processes_that_unpack_at_once_all_succeed(tmp_path: Path) -> None:
 def test_archives_of_equal_content_are_equal(tmp_path: Path) -> None:
     source = tmp_path / "source.bin"
     source.write_bytes(b"from a file")
-    for name, time in (("1.tar.gz", 1), ("2.tar.gz", 2_000_000_000)):
-        os.utime(source, (time, time))
+    for name, changed in (("1.tar.gz", 1), ("2.tar.gz", 2_000_000_000)):
+        os.utime(source, (changed, changed))
         write_tar_gz(tmp_path / name, [("b/x.txt", b"bytes"), ("a.bin", source), ("\u00e9.txt", b"")])
     assert (tmp_path / "1.tar.gz").read_bytes() == (tmp_path / "2.tar.gz").read_bytes()
     into = unpack(tmp_path / "1.tar.gz", tmp_path / "data")

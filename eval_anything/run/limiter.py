@@ -34,8 +34,8 @@ class Limiter:
             await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():
-                self._give_back()
-            else:
+                self._give_back()  # it was given a place in the same turn
+            elif place in self._waiting:
                 self._waiting.remove(place)
             raise
 

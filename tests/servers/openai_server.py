@@ -57,6 +57,8 @@ class Reply:
     """Send only so many bytes of the body that was announced, then close the connection."""
     reset: bool = False
     """Close the connection without a byte."""
+    chunked: bool = False
+    """Do not announce the length."""
     slow_s: float = 0.0
     """Between the first half of the body and the second."""
 
@@ -159,9 +161,9 @@ class OpenAIServer:
 
     async def __aenter__(self) -> OpenAIServer:
         server = web.Server(self._handle, access_log=None, read_bufsize=2**18)
-        self._runner = web.ServerRunner(server)
+        self._runner = web.ServerRunner(server, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port, shutdown_timeout=0.1, backlog=1024)
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port, backlog=1024)
         await site.start()
         self._port = self._runner.addresses[0][1]
         return self
@@ -232,7 +234,7 @@ def _as_reply(scripted: str | dict[str, Any] | Reply) -> Reply:
 
 
 async def _send(request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
-    if not (reply.reset or reply.slow_s) and reply.cut is None:
+    if not (reply.reset or reply.slow_s or reply.chunked) and reply.cut is None:
         return web.Response(body=reply.body, status=reply.status, headers=reply.headers)
     transport = request.transport
     assert transport is not None
@@ -240,7 +242,10 @@ async def _send(request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
         transport.abort()
         return web.Response()
     response = web.StreamResponse(status=reply.status, headers=reply.headers)
-    response.content_length = len(reply.body)
+    if reply.chunked:
+        response.enable_chunked_encoding()
+    else:
+        response.content_length = len(reply.body)
     await response.prepare(request)
     first = len(reply.body) // 2 if reply.cut is None else reply.cut
     await response.write(reply.body[:first])

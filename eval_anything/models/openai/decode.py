@@ -173,7 +173,9 @@ def _thought_and_answer(text: str) -> list[Part]:
 
 
 def _state(choice: Choice) -> State:
-    if choice.message.refusal or choice.finish_reason == "content_filter":
+    content = choice.message.content
+    refusals = [item for item in content if item.type == "refusal"] if isinstance(content, list) else []
+    if refusals or choice.message.refusal or choice.finish_reason == "content_filter":
         return "refused"
     return "truncated" if choice.finish_reason == "length" else "ok"
 

@@ -18,7 +18,7 @@ from eval_anything.prompts import fill
 from eval_anything.values import Message, Origin, Request, Response, Score, Text, Usage
 
 _VERDICT = re.compile(r"\[\[\s*(-?\d+(?:\.\d+)?)\s*\]\]")
-_LOOKS_LIKE_VERDICT = re.compile(r"\[(?=\s*\[)|\](?=\s*\])")
+_LOOKS_LIKE_VERDICT = re.compile(r"\[(?=\[)|\](?=\])")
 """A bracket directly before another of its kind; a space goes between them."""
 
 

@@ -213,14 +213,13 @@ def _count_frames(path: Path) -> tuple[int, float]:
         if not container.streams.video:
             raise MediaError(f"{path}: has no video stream")
         stream = container.streams.video[0]
-        times = [
-            (packet.pts, packet.duration or 0)
-            for packet in container.demux(stream)
-            if packet.size and packet.pts is not None and not packet.is_discard
-        ]
+        packets = [p for p in container.demux(stream) if p.size and not p.is_discard]
+        # AVI may only know the order of decoding.
+        starts = [(p.dts if p.pts is None else p.pts, p.duration or 0) for p in packets]
+        times = [(at, length) for at, length in starts if at is not None]
         if not times:
             raise MediaError(f"{path}: has no frames")
-        ticks = max(pts + length for pts, length in times) - min(pts for pts, _ in times)
+        ticks = max(at + length for at, length in times) - min(at for at, _ in times)
         return len(times), float(ticks * stream.time_base)
 
 

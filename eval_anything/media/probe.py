@@ -124,10 +124,8 @@ class _Insane(Exception):
 def _image(file: BinaryIO, mime: str, limits: MediaLimits) -> Probe:
     image = pillow().open(file, formats=IMAGE_FORMATS[mime])
     width, height = image.size
-    frames = 1 if width * height > limits.max_pixels else getattr(image, "n_frames", 1)
-    if width * height * frames > limits.max_pixels:
-        times = f"x{frames} frames" if frames > 1 else ""
-        raise _Insane(f"has {width}x{height}{times} pixels, more than the limit of {limits.max_pixels}")
+    _check_pixels(width, height, limits)
+    _check_pixels(width, height, limits, frames=getattr(image, "n_frames", 1))
     if mime == "image/png":
         image.verify()
         if file.read(4) != _PNG_END:  # Pillow's verify stops before the last checksum
@@ -189,15 +187,19 @@ def _video_shape(container: Any, limits: MediaLimits) -> dict[str, int]:
     if not container.streams.video:
         raise _Insane("has no video stream")
     context = container.streams.video[0].codec_context
-    if context.width * context.height > limits.max_pixels:
-        raise _Insane(
-            f"has {context.width}x{context.height} pixels, more than the limit of {limits.max_pixels}"
-        )
+    _check_pixels(context.width, context.height, limits)
     context.thread_count = 1
     frame = next(container.decode(video=0), None)
     if frame is None:
         raise Truncated("no frame can be decoded")
+    _check_pixels(frame.width, frame.height, limits)  # the coded size may differ from the container's
     return {"width": frame.width, "height": frame.height}
+
+
+def _check_pixels(width: int, height: int, limits: MediaLimits, frames: int = 1) -> None:
+    if width * height * frames > limits.max_pixels:
+        times = f"x{frames} frames" if frames > 1 else ""
+        raise _Insane(f"has {width}x{height}{times} pixels, more than the limit of {limits.max_pixels}")
 
 
 def _audio_shape(container: Any) -> dict[str, int]:
@@ -221,9 +223,10 @@ def _demux(container: Any, limits: MediaLimits) -> float:
     for count, packet in enumerate(container.demux()):
         if packet.is_corrupt or count > _MAX_PACKETS:
             raise Truncated("a packet is damaged" if packet.is_corrupt else "it has too many packets")
-        if packet.pts is None or packet.size == 0:
+        ticks = packet.dts if packet.pts is None else packet.pts  # AVI may only know the order of decoding
+        if ticks is None or packet.size == 0:
             continue
-        at = float(packet.pts * packet.time_base)
+        at = float(ticks * packet.time_base)
         start, end = min(start, at), max(end, at + float((packet.duration or 0) * packet.time_base))
         _check_duration(max(end - start, 1e-9), limits)
     return max(0.0, end - start)

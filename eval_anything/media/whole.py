@@ -125,5 +125,6 @@ def _check_xing(file: BinaryIO, size: int) -> None:
     field = found.end() + (4 if flags & 1 else 0)
     if flags & 2:
         promised = int.from_bytes(first[field : field + 4], "big")
-        if start + promised > size:
-            raise Truncated(f"its header promises {start + promised} bytes, the file has {size}")
+        # Not start + promised: writers do not agree on whether the tag before the first frame counts.
+        if promised > size:
+            raise Truncated(f"its header promises {promised} bytes, the file has {size}")

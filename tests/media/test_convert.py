@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+import struct
 import subprocess
 import sys
 import wave
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from eval_anything.errors import MediaError
@@ -24,6 +28,7 @@ from eval_anything.media.convert import (
     write_png,
     write_wav,
 )
+from eval_anything.media.probe import probe
 
 AUDIO = ["audio.wav", "audio.flac", "audio.mpeg", "audio.ogg", "audio.mp4", "audio.aac", "audio.webm"]
 VIDEO = ["video.mp4", "video.quicktime", "video.webm", "video.x-matroska", "video.x-msvideo"]
@@ -109,6 +114,59 @@ def test_frames_are_evenly_spaced_from_first_to_last(folder: Path, name: str) ->
 )
 def test_how_many_frames(folder: Path, frames: int | None, fps: float | None, count: int) -> None:
     assert len(load_video(folder / "video.mp4", frames, fps)) == count
+
+
+def test_b_frames_in_avi_are_all_counted(tmp_path: Path) -> None:
+    path = tmp_path / "a.avi"
+    with av.open(str(path), "w", format="avi") as container:
+        stream: Any = container.add_stream("libx264", rate=10, options={"bf": "3"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for shade in range(0, 200, 10):
+            picture = np.full((48, 64, 3), shade, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    assert probe(path, "video").duration_s == pytest.approx(2.0, abs=0.11)
+    assert len(load_video(path)) == 20
+    shades = [np.asarray(image).mean() for image in load_video(path, frames=3)]
+    assert shades == pytest.approx([0, 100, 190], abs=8)
+
+
+def test_videos_of_phones_are_turned_upright(tmp_path: Path) -> None:
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:16, :16] = 255  # white at the top left
+    data = bytearray(write_mp4([picture] * 3, 10))
+    matrix = data.index(b"tkhd") + 4 + 40
+    # The matrix of ISO 14496-12, 6.2.2, for a quarter turn clockwise.
+    data[matrix : matrix + 36] = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 48 << 16, 0, 1 << 30)
+    (tmp_path / "a.mp4").write_bytes(data)
+    image = load_video(tmp_path / "a.mp4", frames=1)[0]
+    assert image.size == (48, 64)
+    bright = np.asarray(image.convert("L")) > 128
+    assert bright[:16, -16:].mean() > 0.9
+    assert bright.sum() < 300
+
+
+@pytest.mark.parametrize("name", ["image.png", "image.jpeg", "image.gif", "image.webp", *AUDIO, *VIDEO])
+@given(data=st.data())
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_damage_costs_a_media_error_or_some_quality(folder: Path, name: str, data: st.DataObject) -> None:
+    broken = bytearray((folder / name).read_bytes())
+    for _ in range(data.draw(st.integers(1, 6))):
+        broken[data.draw(st.integers(0, min(1500, len(broken) - 1)))] = data.draw(st.integers(0, 255))
+    path = folder / "broken"
+    path.write_bytes(broken)
+    modality = name.partition(".")[0]
+    try:
+        probe(path, modality)  # type: ignore[arg-type]
+        if modality == "image":
+            load_image(path)
+        elif modality == "audio":
+            load_audio(path, 48_000)
+            as_wav(path)
+        else:
+            load_video(path, 3)
+    except MediaError as fault:
+        assert str(path) in str(fault)
 
 
 def test_equal_frames_give_equal_videos() -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from eval_anything.results.results import Results, TaskResult
+from eval_anything.results.words import NONE, consumption, counted, number, percent
 from eval_anything.stats.metrics import MetricResult
-from eval_anything.values import Usage
 
 COLUMNS = ("metric", "value", "95% interval", "n", "scored", "missing", "truncated", "judge errors", "judge")
 NUMERIC = range(1, 8)
-NONE = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,53 +92,30 @@ def _lines(task: TaskResult) -> list[str]:
     lines += _missing(task) + _states(task)
     lines.append(f"model: {consumption(task.model_usage)}; {number(task.seconds)} s")
     lines.append(f"judge {task.judge}: {consumption(task.judge_usage)}")
-    lines += [f"masked {modality}: {n} samples" for modality, n in task.masked.items()]
-    lines += [f"model's note: {note} ({n} responses)" for note, n in task.model_notes.items()]
+    lines += [f"masked {modality}: {counted(n, 'sample')}" for modality, n in task.masked.items()]
+    lines += [f"model's note: {note} ({counted(n, 'response')})" for note, n in task.model_notes.items()]
     return lines + [f"note: {note}" for note in task.notes]
 
 
 def _missing(task: TaskResult) -> list[str]:
     metric = task.headline
-    unfinished = metric.missing - sum(metric.n_missing.values())
+    unfinished = max(task.counts.planned - task.counts.finished, 0)
+    elsewhere = metric.missing - sum(metric.n_missing.values()) - unfinished
     parts = [f"{n} {state}" for state, n in metric.n_missing.items()]
-    parts += [f"{unfinished} unfinished or in no group"] if unfinished else []
+    parts += [f"{unfinished} unfinished"] if unfinished else []
+    parts += [f"{elsewhere} in groups that the task does not name"] if elsewhere else []
     lines = [f"missing: {', '.join(parts)}"] if parts else []
     if metric.n_imputed:
         lines.append(
-            f"missing policy {task.missing_policy}: {metric.n_imputed} missing answers are in the mean"
+            f"missing policy {task.missing_policy}: {counted(metric.n_imputed, 'missing answer')} in the mean"
         )
     return lines
 
 
 def _states(task: TaskResult) -> list[str]:
     counts = task.counts
-    parts = [f"{n} {kind} errors" for kind, n in counts.errors.items()]
-    named = {"refused": counts.refused, "skipped": counts.skipped, "empty answers": counts.empty}
-    parts += [f"{n} {name}" for name, n in named.items() if n]
+    parts = [counted(n, f"{kind} error") for kind, n in counts.errors.items()]
+    parts += [f"{counts.refused} refused"] if counts.refused else []
+    parts += [f"{counts.skipped} skipped"] if counts.skipped else []
+    parts += [counted(counts.empty, "empty answer")] if counts.empty else []
     return [f"responses: {', '.join(parts)}"] if parts else []
-
-
-def consumption(usage: Usage) -> str:
-    """Tokens and media that were used; money only where a price is known."""
-    parts = [f"{usage.requests:,} requests", f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out"]
-    if usage.reasoning_tokens:
-        parts[-1] += f" ({usage.reasoning_tokens:,} reasoning)"
-    media = {"images": (usage.images_in, usage.images_out)}
-    parts += [f"{name} {a} in, {b} out" for name, (a, b) in media.items() if a or b]
-    seconds = {"audio": (usage.audio_s_in, usage.audio_s_out), "video": (usage.video_s_in, usage.video_s_out)}
-    parts += [f"{name} {a:.1f} s in, {b:.1f} s out" for name, (a, b) in seconds.items() if a or b]
-    if usage.cost_usd is not None:
-        parts.append(f"${usage.cost_usd:.2f}" if usage.cost_usd >= 0.01 else f"${usage.cost_usd:.4f}")
-    return "; ".join(parts)
-
-
-def number(value: float | None) -> str:
-    """Two decimals; no minus sign before a zero."""
-    if value is None:
-        return NONE
-    text = f"{value:.2f}"
-    return "0.00" if text == "-0.00" else text
-
-
-def percent(share: float | None) -> str:
-    return NONE if share is None else f"{100 * share:.1f}%"

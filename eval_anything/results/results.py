@@ -10,6 +10,7 @@ import msgspec
 
 from eval_anything.errors import StorageError
 from eval_anything.results.scan import Scan, TaskScan, scan
+from eval_anything.results.words import counted
 from eval_anything.stats.metrics import MetricResult, Verdict, evaluate, judge_error_rate
 from eval_anything.stores.manifest import MissingPolicy, read_manifest
 from eval_anything.values import Usage
@@ -228,26 +229,26 @@ def _task_notes(task: TaskScan, verdicts: list[Verdict]) -> list[str]:
     means = task.plan.aggregation
     notes = []
     if task.foreign:
-        notes.append(f"{task.foreign} journal rows of another configuration are left out")
+        notes.append(f"left out: {counted(task.foreign, 'journal row')} of another configuration")
     if task.orphans:
-        notes.append(f"{task.orphans} scores without a response are left out")
+        notes.append(f"left out: {counted(task.orphans, 'score')} without a response")
     strange = Counter(v.group for v in verdicts if means.groups and v.group not in means.groups)
     for group, n in sorted(strange.items())[:_NOTES_SHOWN]:
-        notes.append(f"{n} responses of group {group!r}, which the task does not name, are in no mean")
+        notes.append(f"in no mean: {counted(n, 'response')} of group {group!r}, which the task does not name")
     outside = sum(v.value is not None and not means.low <= v.value <= means.high for v in verdicts)
     if outside:
-        notes.append(f"{outside} scores lie outside of the scale [{means.low:g}, {means.high:g}]")
+        notes.append(f"{counted(outside, 'score')} outside of the scale [{means.low:g}, {means.high:g}]")
     judges = Counter(record.judge for _, _, record in task if record.judge not in ("", task.plan.judge))
     for judge, n in sorted(judges.items())[:_NOTES_SHOWN]:
-        notes.append(f"{n} scores were given by {judge}, not by {task.plan.judge}")
+        notes.append(f"{counted(n, 'score')} by {judge}, not by {task.plan.judge}")
     if len(verdicts) > task.plan.planned:
-        notes.append(f"{len(verdicts)} responses where {task.plan.planned} were planned")
+        notes.append(f"{counted(len(verdicts), 'response')}, more than the {task.plan.planned} planned")
     return notes
 
 
 def _run_notes(found: Scan) -> list[str]:
     return [
-        f"{n} journal rows of task {task!r}, which the manifest does not have, are left out"
+        f"left out: {counted(n, 'journal row')} of task {task!r}, which the manifest does not have"
         for task, n in sorted(found.unplanned.items())[:_NOTES_SHOWN]
     ]
 

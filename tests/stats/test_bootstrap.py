@@ -116,7 +116,10 @@ def test_a_group_of_one_sample_leaves_the_overall_without_interval() -> None:
     found = grouped([[1.0, 2.0, 3.0], [4.0]])
     assert found.groups[0].low is not None
     assert found.groups[1].low is None
-    assert found.overall.reason == "one group of scores: an interval needs 2 independent samples or more, here: 1"
+    assert (
+        found.overall.reason
+        == "one group of scores: an interval needs 2 independent samples or more, here: 1"
+    )
 
 
 def test_clusters_across_groups_are_drawn_jointly() -> None:

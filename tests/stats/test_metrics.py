@@ -16,7 +16,9 @@ STATES = ["scored", "unparsed", "judge_error", "refused", "no_response", None]
 
 
 def verdict(id: str, value: float | None = None, state: Any = "scored", **fields: Any) -> Verdict:
-    return Verdict(**{"id": id, "repeat": 0, "group": "", "cluster": "", "state": state, "value": value, **fields})
+    return Verdict(
+        **{"id": id, "repeat": 0, "group": "", "cluster": "", "state": state, "value": value, **fields}
+    )
 
 
 def test_plain_mean() -> None:
@@ -150,7 +152,9 @@ VERDICTS = st.lists(
 
 
 @settings(max_examples=40, deadline=None)
-@given(rows=VERDICTS, policy=st.sampled_from(["exclude", "floor", "zero"]), seed=st.integers(), data=st.data())
+@given(
+    rows=VERDICTS, policy=st.sampled_from(["exclude", "floor", "zero"]), seed=st.integers(), data=st.data()
+)
 def test_order_of_rows_never_matters_and_counts_always_add_up(
     rows: list[Verdict], policy: Any, seed: int, data: st.DataObject
 ) -> None:

@@ -1,0 +1,41 @@
+"""Numbers as they are written for people."""
+
+from __future__ import annotations
+
+from eval_anything.values import Usage
+
+NONE = "-"
+
+
+def counted(n: int, noun: str) -> str:
+    """ "1 sample", "2 samples"."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def consumption(usage: Usage) -> str:
+    """Tokens and media that were used; money only where a price is known."""
+    parts = [
+        counted(usage.requests, "request"),
+        f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out",
+    ]
+    if usage.reasoning_tokens:
+        parts[-1] += f" ({usage.reasoning_tokens:,} reasoning)"
+    media = {"images": (usage.images_in, usage.images_out)}
+    parts += [f"{name} {a} in, {b} out" for name, (a, b) in media.items() if a or b]
+    seconds = {"audio": (usage.audio_s_in, usage.audio_s_out), "video": (usage.video_s_in, usage.video_s_out)}
+    parts += [f"{name} {a:.1f} s in, {b:.1f} s out" for name, (a, b) in seconds.items() if a or b]
+    if usage.cost_usd is not None:
+        parts.append(f"${usage.cost_usd:.2f}" if usage.cost_usd >= 0.01 else f"${usage.cost_usd:.4f}")
+    return "; ".join(parts)
+
+
+def number(value: float | None) -> str:
+    """Two decimals; no minus sign before a zero."""
+    if value is None:
+        return NONE
+    text = f"{value:.2f}"
+    return "0.00" if text == "-0.00" else text
+
+
+def percent(share: float | None) -> str:
+    return NONE if share is None else f"{100 * share:.1f}%"

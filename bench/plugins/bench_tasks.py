@@ -1,6 +1,6 @@
 """Two tasks of any size, and a judge that costs nothing: what is measured is the harness.
 
-Both read a folder: `count.txt` holds the number of questions; `image_task` also reads `<n>.png`.
+Both read a folder: `count.txt` holds the number of questions; `bench_image` also reads `<n>.png`.
 """
 
 from __future__ import annotations

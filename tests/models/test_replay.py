@@ -152,3 +152,24 @@ def test_offsets_survive_wide_characters_and_a_missing_line_end(tmp_path):
     path.write_text(text.rstrip("\n"), encoding="utf-8")
     found = ask(path, tmp_path / "s", *(("t", str(n), 0) for n in range(9)))
     assert [len(response.text) for response in found] == [2 * n for n in range(9)]
+
+
+def test_an_exported_run_replays_to_the_same_answers(tmp_path, text_task):
+    from eval_anything import evaluate
+    from eval_anything.results.export import export_samples
+
+    common = {"data": "synthetic:n=6", "include": [text_task], "judge": "always_one"}
+    faults = {"fault": "bad_request", "fault_rate": 0.4}
+    first = tmp_path / "first"
+    evaluate("fake/echo", "text_task", out=first, model_options=faults, error_budget=1.0, **common)
+    (samples,) = export_samples(first)
+    second = tmp_path / "second"
+    evaluate(f"replay/{samples}", "text_task", out=second, error_budget=1.0, **common)
+    (again,) = export_samples(second)
+    before, after = ([json.loads(line) for line in path.open()] for path in (samples, again))
+    states = {row["state"] for row in before}
+    assert states == {"ok", "error"}
+    told = [
+        [(row["id"], row["parts"], row["state"], row["score"]) for row in rows] for rows in (before, after)
+    ]
+    assert told[0] == told[1]

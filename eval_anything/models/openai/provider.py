@@ -22,8 +22,10 @@ from eval_anything.values import Capabilities, Request, Response
 if TYPE_CHECKING:
     from eval_anything.models.openai.connection import Connection
 
-# Work on more bytes than this leaves the event loop: 256 requests share it.
-_INLINE_BYTES = 512 * 1024
+# Work on more bytes than this leaves the event loop, which hundreds of requests share. Media in a reply
+# are decoded to be checked, which takes longer than base64 does.
+_INLINE_REQUEST_BYTES = 512 * 1024
+_INLINE_REPLY_BYTES = 64 * 1024
 # Shorter ones are placeholders for servers that want any key ("EMPTY", "none"); blanking those out would
 # deface answers in which the word occurs.
 _SECRET_CHARS = 7
@@ -118,14 +120,14 @@ class OpenAIModel(Model):
         seconds = time.perf_counter() - sent
         if not 200 <= reply.status < 300:
             raise http_fault(reply.status, reply.headers, reply.body, self._secrets, reply.server)
-        if len(reply.body) > _INLINE_BYTES:
+        if len(reply.body) > _INLINE_REPLY_BYTES:
             response = await asyncio.to_thread(self._decoder.decode, reply.body, request, reply.server)
         else:
             response = self._decoder.decode(reply.body, request, reply.server)
         return msgspec.structs.replace(response, seconds=seconds, notes=body.notes)
 
     async def _encode(self, request: Request) -> Body:
-        if media_bytes(request) > _INLINE_BYTES:
+        if media_bytes(request) > _INLINE_REQUEST_BYTES:
             return await asyncio.to_thread(encode_request, request, self._dialect, self._media)
         return encode_request(request, self._dialect, self._media)
 

@@ -135,6 +135,9 @@ def _part(part: Part, store: ArtifactStore) -> dict[str, Any]:
             if isinstance(part, Audio) and part.transcript is not None:
                 form["transcript"] = part.transcript
             return form
+        case ToolResult():
+            parts = [_part(inner, store) for inner in part.parts]
+            return {"type": "tool_result", "call_id": part.call_id, "parts": parts, "error": part.error}
         case File():
             # Never stored, so there is nothing to point at; the rest of its path is the machine's affair.
             return {"type": part.modality, "file": Path(part.path).name}

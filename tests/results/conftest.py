@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import msgspec
 import pytest
 
 from eval_anything.stats.aggregate import Means
-from eval_anything.stores.journal import Journal
 from eval_anything.stores.manifest import Manifest, TaskPlan, write_manifest
 from eval_anything.stores.rows import ResponseRow, ScoreRow
 from eval_anything.values import Fault, Message, Response, Sample, Score, Text, Usage
@@ -106,12 +104,3 @@ def run(tmp_path: Path) -> RunFiles:
     folder = tmp_path / "run"
     folder.mkdir()
     return RunFiles(folder)
-
-
-@pytest.fixture
-def append() -> Callable[[Path, bytes], None]:
-    def add(folder: Path, line: bytes) -> None:
-        with Journal(folder / "journal.jsonl") as journal:
-            journal.append(msgspec.json.decode(line, type=ResponseRow | ScoreRow))
-
-    return add

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 
@@ -130,5 +132,8 @@ async def _check(address: Address) -> None:
 
 
 def _reason(fault: Exception) -> str:
-    """One line; some network errors have no text, others an address list over several lines."""
-    return " ".join(str(fault).split()) or type(fault).__name__
+    """In words, on one line. A name with several addresses (localhost) fails once for each of them."""
+    said = " ".join(str(fault).split())
+    if numbers := re.findall(r"\[Errno (\d+)\]", said):
+        return ", ".join(sorted({os.strerror(int(number)) for number in numbers})).lower()
+    return said or type(fault).__name__

@@ -203,7 +203,7 @@ def scan(journal: Path, plans: tuple[TaskPlan, ...]) -> Scan:
                 break
             try:
                 line = decoder.decode(text)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
                 raise DataError(f"{journal}, line {number}: damaged: {fault}") from None
             task = found.tasks.get(line.task)
             if task is None:

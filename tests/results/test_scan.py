@@ -68,9 +68,10 @@ def test_a_last_line_cut_anywhere_is_left_out(run: Any, cut: int) -> None:
     assert record.score_state is None
 
 
-@pytest.mark.parametrize(
-    "line", [b"{}\n", b"\n", b"\x00\xff\n", b'{"kind":"verdict"}\n', b"[" * 100_000 + b"\n"]
-)
+DEEP = b'{"kind":"score","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}\n"
+
+
+@pytest.mark.parametrize("line", [b"{}\n", b"\n", b"\x00\xff\n", b'{"kind":"verdict"}\n', b"[1\n", DEEP])
 def test_damage_is_named_with_its_line(run: Any, line: bytes) -> None:
     run.scored("a", 1)
     run.lines.append(line)

@@ -17,6 +17,9 @@ from eval_anything.suggest import unknown
 
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
+RESPONSE = "response"
+"""The placeholder where a judge pastes the answer that is judged."""
+
 
 def placeholders(template: str) -> set[str]:
     return set(_PLACEHOLDER.findall(template))
@@ -53,6 +56,17 @@ class PromptSet:
         self.replace({name: _read(folder / f"{name}.md") for name in found}, str(folder.name))
 
     def replace(self, templates: Mapping[str, str], source: str) -> None:
+        """Put `templates` in place of those of the same name.
+
+        Raises DataError for a placeholder that the built-in template does not have, and for a template that
+        does not show what is to be judged.
+        """
+        for name, text in templates.items():
+            known = placeholders(self.templates[name])
+            for wrong in placeholders(text) - known:
+                raise DataError(f"prompt {name} from {source}: {unknown('placeholder', wrong, known)}")
+            if RESPONSE in known and RESPONSE not in placeholders(text):
+                raise DataError(f"prompt {name} from {source}: no {{{RESPONSE}}}: the judge would not see the answer")
         self.templates.update(templates)
         self.source = source
 

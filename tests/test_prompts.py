@@ -27,7 +27,7 @@ def prompts(tmp_path: Path) -> Path:
     own = tmp_path / "own"
     own.mkdir()
     (own / "system.md").write_text("S")
-    (own / "user.md").write_text("U")
+    (own / "user.md").write_text("U {a} {response}")
     return own
 
 
@@ -38,6 +38,18 @@ def test_files_replace_templates_of_the_same_name_and_change_the_digest(tmp_path
     plain, replaced = PromptSet(own, ("system", "user")), PromptSet(own, ("system", "user"), other)
     assert (replaced["system"], replaced["user"]) == ("S", "mine {response}")
     assert plain.digest() != replaced.digest()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("{respnse}", "unknown placeholder 'respnse'; did you mean 'response'"), ("{a}", "no {response}")],
+)
+def test_a_template_that_cannot_work_is_refused_at_once(tmp_path: Path, text: str, message: str) -> None:
+    own, other = prompts(tmp_path), tmp_path / "other"
+    other.mkdir()
+    (other / "user.md").write_text(text)
+    with pytest.raises(DataError, match=message):
+        PromptSet(own, ("system", "user"), other)
 
 
 def test_a_folder_without_any_of_the_files_is_refused(tmp_path: Path) -> None:

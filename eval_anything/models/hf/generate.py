@@ -1,0 +1,168 @@
+"""Batched generation: prompts and decoding parameters in, texts with their finish and token counts out."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from eval_anything.errors import BadRequest
+from eval_anything.models.hf.load import Opened
+from eval_anything.models.hf.prompt import Prompt, Prompter, placeholder_tokens
+from eval_anything.models.hf.sampling import GumbelSampler
+from eval_anything.values import Params
+
+DEFAULT_MAX_TOKENS = 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    prompt: Prompt
+    params: Params
+    seed: int
+    """Of this row's sampling; unused at temperature 0."""
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Jobs of one key can share a batch."""
+        p = self.params
+        extra = repr(sorted(p.extra.items()))
+        return (p.temperature, p.top_p, p.top_k, p.max_tokens, p.stop, extra, self.prompt.batch_key)
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    text: str
+    input_tokens: int
+    output_tokens: int
+    truncated: bool
+
+
+class Generator:
+    """One loaded model. `run` is for one thread at a time."""
+
+    def __init__(self, opened: Opened, model: Any, prompter: Prompter) -> None:
+        self.model = model
+        self.tokenizer = opened.tokenizer
+        self.prompter = prompter
+        self.ends = _end_tokens(model, opened.tokenizer)
+        self.suppressed = _suppressed(opened, model)
+        limit = getattr(opened.config.get_text_config(), "max_position_embeddings", None)
+        self.context = limit if isinstance(limit, int) else None
+
+    def run(self, jobs: list[Job]) -> list[Answer]:
+        """Generate for `jobs` of one batch key. Raises BadRequest, or what torch raises."""
+        import torch
+
+        try:
+            return self._run(jobs)
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()
+            raise
+
+    def _run(self, jobs: list[Job]) -> list[Answer]:
+        import torch
+
+        inputs = self.prompter.inputs([job.prompt for job in jobs])
+        lengths = [int(n) for n in inputs["attention_mask"].sum(dim=-1)]
+        self._check_context(max(lengths))
+        inputs = inputs.to(self.model.device)
+        for name, value in inputs.items():
+            if torch.is_tensor(value) and value.is_floating_point():
+                inputs[name] = value.to(self.model.dtype)
+        params = jobs[0].params
+        start = inputs["input_ids"].shape[1]
+        stopper = _StopStrings(self.tokenizer, params.stop, start, len(jobs))
+        with torch.inference_mode():
+            rows = self.model.generate(
+                **inputs,
+                generation_config=self._config(params),
+                logits_processor=self._sampler(jobs),
+                stopping_criteria=[stopper],
+            )
+        answers = zip(rows[:, start:].tolist(), lengths, stopper.lengths, strict=True)
+        return [self._answer(row, n, stopped, params) for row, n, stopped in answers]
+
+    def _check_context(self, longest: int) -> None:
+        if self.context is not None and longest >= self.context:
+            raise BadRequest(f"the prompt has {longest} tokens, the model's context is {self.context}")
+
+    def _config(self, params: Params) -> Any:
+        config = copy.deepcopy(self.model.generation_config)
+        greedy = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None, "num_beams": 1}
+        limits = {"max_new_tokens": _max_tokens(params), "max_length": None}
+        ids = {"eos_token_id": self.ends, "pad_token_id": self.tokenizer.pad_token_id}
+        fixed = {**greedy, **limits, **ids, "suppress_tokens": self.suppressed or None}
+        for name in params.extra:
+            if name in fixed:
+                raise BadRequest(
+                    f"params.extra: {name!r} is decided by temperature, max_tokens and the model"
+                )
+        unknown = config.update(**fixed, **params.extra)
+        if unknown:
+            raise BadRequest(f"params.extra: transformers' generate has no parameter {sorted(unknown)[0]!r}")
+        return config
+
+    def _sampler(self, jobs: Sequence[Job]) -> list[GumbelSampler]:
+        params = jobs[0].params
+        if not params.temperature:
+            return []
+        seeds = [job.seed for job in jobs]
+        return [GumbelSampler(seeds, params.temperature, params.top_k, params.top_p, self.model.device)]
+
+    def _answer(self, row: list[int], input_tokens: int, stopped: int | None, params: Params) -> Answer:
+        ended = next((i for i, token in enumerate(row) if token in self.ends), None)
+        if stopped is not None and (ended is None or stopped <= ended):
+            ended = stopped
+        kept = row if ended is None else row[:ended]
+        text = self.tokenizer.decode(kept, skip_special_tokens=True)
+        for stop in params.stop:
+            text = text.partition(stop)[0]
+        truncated = ended is None and len(row) >= _max_tokens(params)
+        return Answer(text, input_tokens, len(kept) + (ended is not None and stopped != ended), truncated)
+
+
+def _max_tokens(params: Params) -> int:
+    return DEFAULT_MAX_TOKENS if params.max_tokens is None else params.max_tokens
+
+
+def _end_tokens(model: Any, tokenizer: Any) -> list[int]:
+    stated = model.generation_config.eos_token_id
+    ends = [] if stated is None else [stated] if isinstance(stated, int) else list(stated)
+    if not ends and tokenizer.eos_token_id is not None:
+        ends = [tokenizer.eos_token_id]
+    return ends
+
+
+def _suppressed(opened: Opened, model: Any) -> list[int]:
+    """Media placeholders are never generated: in an answer, the next turn would read them as media."""
+    names = [f"{kind}_token_{suffix}" for kind in ("image", "audio", "video") for suffix in ("id", "index")]
+    ids = {getattr(opened.config, name, None) for name in names}
+    ids |= {opened.tokenizer.convert_tokens_to_ids(token) for token in placeholder_tokens(opened)}
+    ids |= set(model.generation_config.suppress_tokens or ())
+    return sorted(i for i in ids if isinstance(i, int) and i >= 0)
+
+
+class _StopStrings:
+    """Ends a row once its own new text holds one of the stop strings; remembers after how many tokens."""
+
+    def __init__(self, tokenizer: Any, stops: Sequence[str], start: int, rows: int) -> None:
+        self.tokenizer = tokenizer
+        self.stops = stops
+        self.start = start
+        self.lengths: list[int | None] = [None] * rows
+        # Byte-level tokens hold at least a byte each, so a stop string spans no more tokens than this.
+        self.window = max((len(stop.encode()) for stop in stops), default=0) + 4
+
+    def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+        import torch
+
+        length = input_ids.shape[1] - self.start
+        if self.stops:
+            for row, tokens in enumerate(input_ids[:, self.start :][:, -self.window :].tolist()):
+                if self.lengths[row] is None:
+                    text = self.tokenizer.decode(tokens, skip_special_tokens=True)
+                    if any(stop in text for stop in self.stops):
+                        self.lengths[row] = length
+        return torch.tensor([n is not None for n in self.lengths], device=input_ids.device)

@@ -1,0 +1,214 @@
+"""Requests into the text and media that a processor takes, and those into one padded batch of tensors."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from eval_anything.errors import BadRequest
+from eval_anything.media.convert import load_audio, load_image, load_video
+from eval_anything.models.hf.load import Opened
+from eval_anything.values import (
+    Artifact,
+    Audio,
+    Image,
+    Message,
+    Modality,
+    Part,
+    Reasoning,
+    Request,
+    Text,
+    Video,
+)
+
+if TYPE_CHECKING:
+    from eval_anything.media.store import ArtifactStore
+
+_THINK = "<think>"
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+    """Frames of one video."""
+
+    frames: Any
+    """uint8 array, (frames, height, width, 3)."""
+    fps: float
+    """Frames per second after sampling."""
+
+
+@dataclasses.dataclass
+class Prompt:
+    """One request, ready for the processor. Media are in the order of the messages."""
+
+    text: str = ""
+    images: list[Any] = dataclasses.field(default_factory=list)
+    """PIL images, RGB."""
+    audio: list[Any] = dataclasses.field(default_factory=list)
+    """float32 mono arrays at the processor's sampling rate."""
+    videos: list[Clip] = dataclasses.field(default_factory=list)
+    audio_s: float = 0.0
+    video_s: float = 0.0
+    notes: list[str] = dataclasses.field(default_factory=list)
+    """What was changed on the way to the model."""
+
+    @property
+    def thinking(self) -> bool:
+        """Whether the template has opened the model's thinking, so that the reply starts inside of it."""
+        return self.text.rstrip().endswith(_THINK)
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Prompts of one key can share a batch: processors want the same kinds of media in each row."""
+        return (bool(self.images), bool(self.audio), tuple(sorted({round(v.fps, 3) for v in self.videos})))
+
+
+class Prompter:
+    """Writes prompts for one opened checkpoint."""
+
+    def __init__(self, opened: Opened, store: "ArtifactStore", max_frames: int, fps: float) -> None:
+        self.opened = opened
+        self.store = store
+        self.max_frames = max_frames
+        self.fps = fps
+        self.multimodal = opened.processor is not opened.tokenizer
+        self._special = _special_tokens(opened)
+        extractor = getattr(opened.processor, "feature_extractor", None)
+        self._sampling_rate = int(getattr(extractor, "sampling_rate", 16000))
+        self._longest_audio_s = getattr(extractor, "chunk_length", None)
+
+    def prompt(self, request: Request) -> Prompt:
+        """Render the chat template and decode the media; for worker threads.
+
+        Raises BadRequest for what the model cannot take, MediaError for a file that cannot be decoded.
+        """
+        import jinja2
+
+        prompt = Prompt()
+        conversation = [self._turn(message, prompt) for message in request.messages]
+        try:
+            prompt.text = self.opened.processor.apply_chat_template(
+                conversation,
+                chat_template=self.opened.chat_template,
+                add_generation_prompt=True,
+                tokenize=False,
+            )
+        except jinja2.TemplateError as fault:
+            raise BadRequest(f"the chat template refuses these messages: {fault}") from None
+        return prompt
+
+    def _turn(self, message: Message, prompt: Prompt) -> dict[str, Any]:
+        parts = [part for part in message.parts if not isinstance(part, Reasoning)]
+        content = [self._part(part, prompt) for part in parts]
+        if self.multimodal:
+            return {"role": message.role, "content": content}
+        return {"role": message.role, "content": "\n".join(part["text"] for part in content)}
+
+    def _part(self, part: Part, prompt: Prompt) -> dict[str, str]:
+        match part:
+            case Text():
+                return {"type": "text", "text": self._plain(part.text, prompt)}
+            case Image():
+                self._require("image")
+                prompt.images.append(load_image(self.store.path(part.artifact)))
+                return {"type": "image"}
+            case Audio():
+                self._require("audio")
+                prompt.audio.append(self._sound(part.artifact, prompt))
+                return {"type": "audio"}
+            case Video():
+                self._require("video")
+                prompt.videos.append(self._clip(part.artifact, prompt))
+                return {"type": "video"}
+            case _:
+                raise BadRequest(f"models in process take text and media, not {type(part).__name__} parts")
+
+    def _require(self, modality: Modality) -> None:
+        if modality not in self.opened.capabilities.inputs:
+            takes = ", ".join(self.opened.capabilities.inputs)
+            raise BadRequest(f"the model does not take {modality} (it takes {takes})")
+
+    def _plain(self, text: str, prompt: Prompt) -> str:
+        """`text` with the model's control tokens broken up: data must not open turns or place media."""
+        found = sorted(set(self._special.findall(text)))
+        if found:
+            prompt.notes.append(f"control tokens in the text were broken up: {' '.join(found)}")
+        return self._special.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
+
+    def _sound(self, artifact: Artifact, prompt: Prompt) -> Any:
+        sound = load_audio(self.store.path(artifact), self._sampling_rate)
+        seconds = len(sound) / self._sampling_rate
+        prompt.audio_s += seconds
+        if self._longest_audio_s is not None and seconds > self._longest_audio_s:
+            prompt.notes.append(
+                f"audio of {seconds:.1f} s: the model hears the first {self._longest_audio_s} s"
+            )
+        return sound
+
+    def _clip(self, artifact: Artifact, prompt: Prompt) -> Clip:
+        import numpy as np
+
+        seconds = artifact.duration_s or 0.0
+        wanted = min(max(round(seconds * self.fps), 2), self.max_frames)
+        images = load_video(self.store.path(artifact), frames=wanted)
+        prompt.video_s += seconds
+        fps = len(images) / seconds if seconds else self.fps
+        prompt.notes.append(f"video of {seconds:.1f} s: {len(images)} frames")
+        return Clip(np.stack([np.asarray(image) for image in images]), fps)
+
+    def inputs(self, prompts: Sequence[Prompt]) -> Any:
+        """Processor outputs for `prompts` (of one batch key) as tensors, padded on the left."""
+        processor = self.opened.processor
+        texts = [prompt.text for prompt in prompts]
+        media = self._media(prompts) if self.multimodal else {}
+        bos = self.opened.tokenizer.bos_token
+        # Templates that write the first token themselves must not get a second one; a tokenizer's templates
+        # always do.
+        special = self.multimodal and not (bos and texts[0].startswith(bos))
+        batch = processor(text=texts, padding=True, return_tensors="pt", add_special_tokens=special, **media)
+        if not bool(batch["attention_mask"][:, -1].all()):
+            raise BadRequest(f"{type(processor).__name__} did not pad the batch on the left")
+        return batch
+
+    def _media(self, prompts: Sequence[Prompt]) -> dict[str, Any]:
+        media: dict[str, Any] = {}
+        if any(prompt.images for prompt in prompts):
+            media["images"] = [prompt.images for prompt in prompts]
+        if any(prompt.audio for prompt in prompts):
+            media["audio"] = [sound for prompt in prompts for sound in prompt.audio]
+            media["audio_kwargs"] = {"sampling_rate": self._sampling_rate}
+        clips = [clip for prompt in prompts for clip in prompt.videos]
+        if clips:
+            media["videos"] = [[clip.frames for clip in prompt.videos] for prompt in prompts]
+            media["videos_kwargs"] = {
+                "do_sample_frames": False,
+                "fps": clips[0].fps,
+                "video_metadata": [_metadata(clip) for clip in clips],
+            }
+        return media
+
+
+def _metadata(clip: Clip) -> dict[str, Any]:
+    count = len(clip.frames)
+    return {
+        "total_num_frames": count,
+        "fps": clip.fps,
+        "duration": count / clip.fps,
+        "frames_indices": list(range(count)),
+    }
+
+
+def placeholder_tokens(opened: Opened) -> list[str]:
+    """The tokens that stand for media in the text, as far as the processor names them."""
+    names = ("image_token", "audio_token", "video_token")
+    found = [getattr(opened.processor, name, None) for name in names]
+    return [token for token in found if isinstance(token, str) and token]
+
+
+def _special_tokens(opened: Opened) -> re.Pattern[str]:
+    tokens = {*opened.tokenizer.all_special_tokens, *placeholder_tokens(opened)}
+    tokens |= {str(t) for t in opened.tokenizer.added_tokens_decoder.values() if t.special}
+    longest_first = sorted((t for t in tokens if len(t) > 1), key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")

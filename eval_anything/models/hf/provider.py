@@ -1,0 +1,138 @@
+"""Models in process, through transformers: `hf/PATH_OR_ID`."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import functools
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import msgspec
+
+from eval_anything.errors import EvalAnythingError, ModelError
+from eval_anything.models.base import Model, ModelContext
+from eval_anything.models.hf import checkpoint, load
+from eval_anything.models.hf.batch import Batcher
+from eval_anything.models.reasoning import OPEN, split_reasoning
+from eval_anything.values import Capabilities, Part, Reasoning, Request, Response, Text, Usage
+
+if TYPE_CHECKING:
+    from eval_anything.models.hf.generate import Answer, Generator, Job
+    from eval_anything.models.hf.prompt import Prompt, Prompter
+
+
+class HFOptions(msgspec.Struct, frozen=True, kw_only=True):
+    revision: str | None = None
+    """Branch, tag or commit of a hub id; None: the default branch."""
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    """Of weights and activations; auto: bfloat16 on a GPU, float32 elsewhere."""
+    device: str = "auto"
+    """As torch writes it (cpu, cuda:1); auto: the GPU where there is one."""
+    attention: str | None = None
+    """Attention implementation (sdpa, eager, flash_attention_2); None: transformers' choice."""
+    batch_size: Annotated[int, msgspec.Meta(ge=1)] = 8
+    """Most requests that are generated together."""
+    max_frames: Annotated[int, msgspec.Meta(ge=1)] = 16
+    """Most frames of one video; longer ones are sampled evenly."""
+    fps: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    """Frames per second of video, as far as `max_frames` allows."""
+    chat_template: Path | None = None
+    """A Jinja file in place of the checkpoint's chat template."""
+
+
+class HFModel(Model):
+    Options: ClassVar[type[msgspec.Struct]] = HFOptions
+    transport_options: ClassVar[tuple[str, ...]] = ("batch_size", "device")
+
+    options: HFOptions
+
+    def folder(self, weights: bool) -> tuple[Path, str]:
+        """Where the checkpoint is, and its hub commit. Raises UsageError where it cannot be had."""
+        return checkpoint.find(self.name, self.options.revision, weights)
+
+    @functools.cached_property
+    def opened(self) -> load.Opened:
+        return load.open_checkpoint(self.folder(weights=False)[0], self.options.chat_template)
+
+    def capabilities(self) -> Capabilities:
+        return self.opened.capabilities
+
+    def identity(self) -> dict[str, Any]:
+        folder, commit = self.folder(weights=False)
+        load.libraries()
+        dtype = load.resolve_dtype(self.options.dtype, load.resolve_device(self.options.device))
+        which = {"commit": commit} if commit else {"checkpoint": checkpoint.digest(folder)[0]}
+        return {**which, "dtype": dtype}
+
+    def notes(self) -> tuple[str, ...]:
+        folder, commit = self.folder(weights=False)
+        if commit or checkpoint.digest(folder)[1]:
+            return ()
+        return ("the checkpoint hash is of a sample of the weights (above 4 GB not all of them are read)",)
+
+    async def start(self, context: ModelContext) -> None:
+        await super().start(context)
+        generator = await asyncio.to_thread(self._load, context)
+        self._prompter: Prompter = generator.prompter
+        self._batcher: Batcher[Job, Answer] = Batcher(
+            generator.run, self.options.batch_size, context.concurrency
+        )
+
+    def _load(self, context: ModelContext) -> "Generator":
+        # The modules below need media libraries, which naming and describing a model does not.
+        from eval_anything.models.hf.generate import Generator
+        from eval_anything.models.hf.prompt import Prompter
+
+        folder = self.folder(weights=True)[0]
+        device = load.resolve_device(self.options.device)
+        dtype = load.resolve_dtype(self.options.dtype, device)
+        opened = dataclasses.replace(self.opened, folder=folder)
+        model = load.load_weights(opened, device, dtype, self.options.attention)
+        prompter = Prompter(opened, context.store, self.options.max_frames, self.options.fps)
+        return Generator(opened, model, prompter)
+
+    async def generate(self, request: Request) -> Response:
+        from eval_anything.models.hf.generate import Job
+        from eval_anything.models.hf.sampling import row_seed
+
+        started = time.monotonic()
+        try:
+            prompt = await asyncio.to_thread(self._prompter.prompt, request)
+            job = Job(prompt, request.params, row_seed(request))
+            answer = await self._batcher.submit(job, job.batch_key)
+        except EvalAnythingError:
+            raise
+        except (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError) as fault:
+            raise ModelError(f"hf/{self.name}: {load.first_line(fault)}") from fault
+        return self._response(prompt, answer, time.monotonic() - started)
+
+    def _response(self, prompt: "Prompt", answer: "Answer", seconds: float) -> Response:
+        thought, text = split_reasoning(OPEN + answer.text if prompt.thinking else answer.text)
+        parts: list[Part] = [Reasoning(thought)] if thought else []
+        parts.append(Text(text))
+        usage = Usage(
+            requests=1,
+            input_tokens=answer.input_tokens,
+            output_tokens=answer.output_tokens,
+            reasoning_tokens=len(self.opened.tokenizer.encode(thought, add_special_tokens=False))
+            if thought
+            else 0,
+            images_in=len(prompt.images),
+            audio_s_in=prompt.audio_s,
+            video_s_in=prompt.video_s,
+        )
+        return Response(
+            parts=tuple(parts),
+            state="truncated" if answer.truncated else "ok",
+            usage=usage,
+            finish_reason="length" if answer.truncated else "stop",
+            seconds=seconds,
+            notes=tuple(prompt.notes),
+        )
+
+    async def stop(self) -> None:
+        if hasattr(self, "_batcher"):
+            await self._batcher.close()
+            del self._batcher, self._prompter

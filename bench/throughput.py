@@ -9,7 +9,7 @@ against one server process whose answers take 0.4 s on average (log-normal). For
     CPU ms        user and system time of the process, for each request
     peak MB       its largest resident set
 
-    python bench/throughput.py            all of it, about four minutes
+    python bench/throughput.py            all of it, about five minutes
     python bench/throughput.py --quick    1,000 requests at 128 places only
 """
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
-from eval_anything.synth.describe import counted, listed, look, order_phrase, sounds_phrase
+import msgspec
+
+from eval_anything.synth.describe import counted, listed, look, objects_phrase, order_phrase, sounds_phrase
 from eval_anything.synth.scene import scene
 from eval_anything.tasks.amu.twin_question import Family, Question, medium
 
@@ -47,16 +49,17 @@ def capitals(rng: Random, video: bool) -> Question:
 def bullets(rng: Random, video: bool) -> Question:
     drawn = scene(rng, objects=rng.randint(1, 2), sounds=rng.randint(1, 3), video=video)
     looks = [look(obj) for obj in drawn.objects]
+    seen = objects_phrase(msgspec.structs.replace(drawn, video=False), size=False, where=False)
     heard = sounds_phrase(drawn.sounds)
     return Question(
         family="bullets",
         scene=drawn,
         text=f"What does the {medium(video)} show, and what do you hear? Answer in exactly two lines, each "
         "beginning with an asterisk: first what is seen, then what is heard.",
-        answer=f"* a {listed(looks, 'and a')}\n* {heard}",
+        answer=f"* {seen}\n* {heard}",
         full=(
             f"* {listed(looks)}\n* {heard}",
-            f"* I see a {listed(looks, 'and a')}\n* I hear {heard}",
+            f"* I see {seen}\n* I hear {heard}",
             f"* {', '.join(looks)}\n* {sounds_phrase(drawn.sounds, digits=True)}",
         ),
         visual=tuple(looks),

@@ -7,6 +7,7 @@ from random import Random
 import msgspec
 
 from eval_anything.synth.describe import (
+    article,
     counted,
     look,
     movement,
@@ -16,7 +17,7 @@ from eval_anything.synth.describe import (
     runs,
     sounds_phrase,
 )
-from eval_anything.synth.scene import Scene, draw_objects, draw_sounds, scene
+from eval_anything.synth.scene import CELLS, Scene, draw_objects, draw_sounds, scene
 from eval_anything.tasks.amu.twin_question import Family, Question, medium, sentence
 
 
@@ -66,7 +67,7 @@ def description(rng: Random, video: bool) -> Question:
             f"I can see {whole}, and I can hear {heard}.",
         ),
         terse=(sentence(f"{objects_phrase(drawn, size=False, where=False)}; {heard}"),),
-        visual=tuple(look(obj) for obj in drawn.objects) + tuple(place(obj)[7:] for obj in drawn.objects),
+        visual=tuple(look(obj) for obj in drawn.objects) + tuple(CELLS[obj.cell] for obj in drawn.objects),
         auditory=tuple(counted(n, timbre) for timbre, n in runs(drawn.sounds)),
     )
 
@@ -77,21 +78,22 @@ def repeats(rng: Random, video: bool) -> Question:
     timbre = rng.choice(drawn.sounds).timbre
     n = sum(sound.timbre == timbre for sound in drawn.sounds)
     times = counted(n, timbre)
+    thing = article(look(obj))
     where = medium(video)
     return Question(
         family="repeats",
         scene=drawn,
         text=f"Which object does the {where} show, and how often do you hear a {timbre} in the recording?",
-        answer=f"You can see a {look(obj)}, and the recording contains {times}.",
+        answer=f"You can see {thing}, and the recording contains {times}.",
         full=(
-            f"The {where} shows a {look(obj)}, and I hear {times}.",
-            f"It is a {look(obj)}, and there {'is' if n == 1 else 'are'} {times}.",
-            f"I see a {look(obj)} and hear {times}.",
+            f"The {where} shows {thing}, and I hear {times}.",
+            f"It is {thing}, and there {'is' if n == 1 else 'are'} {times}.",
+            f"I see {thing} and hear {times}.",
             f"There is a {obj.size} {look(obj)}, and {times} can be heard.",
-            f"A {look(obj)} is shown. I count {times}.",
-            f"The object is a {look(obj)}; the recording has {times}.",
+            f"{thing.capitalize()} is shown. I count {times}.",
+            f"The object is {thing}; the recording has {times}.",
         ),
-        terse=(f"A {look(obj)}, {times}.",),
+        terse=(f"{thing.capitalize()}, {times}.",),
         visual=(look(obj), obj.shape, obj.colour),
         auditory=(times, timbre),
     )
@@ -103,21 +105,22 @@ def large_and_last(rng: Random, video: bool) -> Question:
     obj = objects[chosen] = msgspec.structs.replace(objects[chosen], size="large")
     drawn = Scene(tuple(objects), draw_sounds(rng, rng.randint(2, 4)), video)
     last = drawn.sounds[-1].timbre
+    thing = article(look(obj))
     where = medium(video)
     return Question(
         family="large_and_last",
         scene=drawn,
         text=f"What is the large object in the {where}, and which sound comes last?",
-        answer=f"The large one is a {look(obj)}, and the recording ends with a {last}.",
+        answer=f"The large one is {thing}, and the recording ends with a {last}.",
         full=(
-            f"The large object is a {look(obj)}, and the last sound is a {last}.",
-            f"It is a {look(obj)}, and a {last} comes last.",
+            f"The large object is {thing}, and the last sound is a {last}.",
+            f"It is {thing}, and a {last} comes last.",
             f"I see a large {look(obj)}, and the last thing I hear is a {last}.",
             f"The large object is the {look(obj)}. The recording ends with a {last}.",
-            f"The largest object is a {look(obj)} {place(obj)}; the last sound is a {last}.",
-            f"A {look(obj)} is the large object, and the final sound is a {last}.",
+            f"The largest object is {thing} {place(obj)}; the last sound is a {last}.",
+            f"{thing.capitalize()} is the large object, and the final sound is a {last}.",
         ),
-        terse=(f"A {look(obj)}; a {last}.",),
+        terse=(f"{thing.capitalize()}; a {last}.",),
         visual=(look(obj), obj.shape, obj.colour),
         auditory=(last,),
     )
@@ -142,8 +145,8 @@ def place_and_order(rng: Random, video: bool) -> Question:
             f"I see the {look(obj)} {place(obj)} and hear {order}.",
             f"The {obj.shape} is {place(obj)}, and the recording has a {told}.",
         ),
-        terse=(f"{sentence(place(obj)[7:])} {sentence(order)}",),
-        visual=(place(obj)[7:], look(obj)),
+        terse=(f"{sentence(CELLS[obj.cell])} {sentence(order)}",),
+        visual=(CELLS[obj.cell], look(obj)),
         auditory=(order, *dict.fromkeys(sound.timbre for sound in drawn.sounds)),
     )
 
@@ -169,7 +172,7 @@ def motion_and_first(rng: Random, video: bool) -> Question:
         ),
         terse=(f"It {moves}; a {first}.",),
         visual=(moves.split(maxsplit=1)[1], look(obj)),
-        auditory=(first, "first"),
+        auditory=(first,),
     )
 
 

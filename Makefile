@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 .PHONY: demo test lint bench clean
 
 demo: $(READY)  ## the main job, offline: a small neural omni model on the synthetic AMU twin
-	$(BIN)/eval-anything run --model embedded/omni-random --tasks amu --data synthetic:n=24 --judge reference -M max_tokens=32 --seed 0
+	$(BIN)/eval-anything run --model embedded/omni-random --tasks amu --data synthetic:n=48 --judge reference -M max_tokens=32 --seed 0
 
 test: $(READY) lint  ## the whole suite, in parallel, offline
 	$(BIN)/python -m pytest -n 2 --dist loadfile

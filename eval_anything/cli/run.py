@@ -79,7 +79,7 @@ def execute(args: argparse.Namespace) -> int:
         print(f"eval-anything: interrupted; to go on, run the same with{hint}", file=sys.stderr)
         return 130
     if args.json:
-        print(render(outcome.results, "json"))
+        print(render(outcome.results, "json"), end="")
     else:
         print_table(outcome.results)
         print(f"run directory: {outcome.folder}")

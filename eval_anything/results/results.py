@@ -11,8 +11,9 @@ import msgspec
 from eval_anything.errors import StorageError
 from eval_anything.results.scan import Scan, TaskScan, scan
 from eval_anything.results.words import counted
+from eval_anything.stats.aggregate import MissingPolicy
 from eval_anything.stats.metrics import MetricResult, Verdict, evaluate, judge_error_rate
-from eval_anything.stores.manifest import MissingPolicy, read_manifest
+from eval_anything.stores.manifest import read_manifest
 from eval_anything.values import Usage
 
 MANIFEST = "manifest.json"

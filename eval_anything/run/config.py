@@ -10,7 +10,7 @@ import msgspec
 
 from eval_anything.errors import UnknownName, UsageError
 from eval_anything.options import option_names, parse
-from eval_anything.stores.manifest import MissingPolicy
+from eval_anything.stats.aggregate import MissingPolicy
 from eval_anything.suggest import unknown
 from eval_anything.values import MODALITIES, Modality
 

@@ -15,7 +15,7 @@ from eval_anything.media.store import ArtifactStore
 from eval_anything.models.base import Model, ModelContext
 from eval_anything.run.limiter import Limiter
 from eval_anything.stores.cache import ResponseCache
-from eval_anything.values import Capabilities, Fault, Params, Request, Response, Usage
+from eval_anything.values import Capabilities, Fault, Params, Reasoning, Request, Response, Text, Usage
 
 
 class EndpointOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,7 +122,7 @@ class Endpoint:
                 raise
             except Exception as fault:  # noqa: BLE001 - a provider's own bug costs one sample, with its place
                 raise _bug(fault) from fault
-        return msgspec.structs.replace(response, seconds=loop.time() - sent_at)
+        return msgspec.structs.replace(_writable(response), seconds=loop.time() - sent_at)
 
     def _backoff(self, attempt: int, fault: ModelError) -> float:
         if isinstance(fault, RateLimited) and fault.retry_after is not None:
@@ -134,6 +134,23 @@ class Endpoint:
 def _bug(fault: Exception) -> ModelError:
     place = traceback.extract_tb(fault.__traceback__)[-1]
     return ModelError(f"{type(fault).__name__}: {fault} ({place.name}, line {place.lineno})")
+
+
+def _writable(response: Response) -> Response:
+    """Lone surrogates, which no file and no judge can be sent, become replacement characters."""
+    try:
+        for part in response.parts:
+            if isinstance(part, Text | Reasoning):
+                part.text.encode()
+    except UnicodeEncodeError:
+        parts = tuple(
+            type(part)(part.text.encode("utf-8", "replace").decode())
+            if isinstance(part, Text | Reasoning)
+            else part
+            for part in response.parts
+        )
+        return msgspec.structs.replace(response, parts=parts)
+    return response
 
 
 def _failed(kind: str, message: str, attempts: int) -> Response:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
+
+MissingPolicy = Literal["exclude", "floor", "zero"]
+"""What becomes of an answer without a usable verdict: left out of the mean (and counted), given the
+lowest score of the scale, or 0. Outages of model or judge are always left out and counted."""
 
 
 class Means(msgspec.Struct, frozen=True, kw_only=True):

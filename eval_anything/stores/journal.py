@@ -21,7 +21,7 @@ from eval_anything.stores.rows import Key, ResponseRow, Row, ScoreRow, key
 from eval_anything.stores.secrets import Blanks
 
 _FSYNC_EVERY_S = 1.0
-_decoder = msgspec.json.Decoder(Row)
+_decoder: msgspec.json.Decoder[Row] = msgspec.json.Decoder(ResponseRow | ScoreRow)
 
 
 def read_rows(path: Path) -> Iterator[Row]:
@@ -39,7 +39,7 @@ def read_rows_with_offsets(path: Path) -> Iterator[tuple[int, Row]]:
                 return
             try:
                 yield offset, _decoder.decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
                 raise DataError(f"{path}, line {number}: damaged: {fault}") from None
             offset += len(line)
 

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from eval_anything.errors import DataError
-from eval_anything.stats.aggregate import Means
+from eval_anything.stats.aggregate import Means, MissingPolicy
 from eval_anything.stores.secrets import Blanks
-
-MissingPolicy = Literal["exclude", "floor", "zero"]
-"""What becomes of an answer without a usable verdict: left out of the mean (and counted), given the
-lowest score of the scale, or 0. Outages of model or judge are always left out and counted."""
-
 
 class TaskPlan(msgspec.Struct, frozen=True, kw_only=True):
     """One task of a run, with all that its results need, so that they can be rebuilt without the data."""

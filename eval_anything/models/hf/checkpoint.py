@@ -39,13 +39,17 @@ def find(name: str, revision: str | None, weights: bool) -> tuple[Path, str]:
     return _from_hub(name, revision, weights)
 
 
+@functools.lru_cache
 def _from_hub(name: str, revision: str | None, weights: bool) -> tuple[Path, str]:
+    """Remembered, so that one process works with one commit even if the repository changes meanwhile."""
+    if weights:
+        revision = _from_hub(name, revision, False)[1]
     try:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
     except ImportError:
         raise MissingExtra(f"hf/{name}: huggingface_hub is needed: pip install 'eval-anything[hf]'") from None
-    patterns = [*_SMALL_FILES, *(["*.safetensors"] if weights else [])]
+    patterns = [*_SMALL_FILES, *(["model*.safetensors"] if weights else [])]
     try:
         folder = Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
     except LocalEntryNotFoundError:

@@ -69,7 +69,8 @@ class Generator:
         self._check_context(max(lengths))
         inputs = inputs.to(self.model.device)
         for name, value in inputs.items():
-            if torch.is_tensor(value) and value.is_floating_point():
+            # Pixels and mel frames take the weights' type; seconds per frame (one dimension) stay exact.
+            if torch.is_tensor(value) and value.is_floating_point() and value.ndim > 1:
                 inputs[name] = value.to(self.model.dtype)
         params = jobs[0].params
         start = inputs["input_ids"].shape[1]

@@ -58,7 +58,7 @@ def open_checkpoint(folder: Path, chat_template: Path | None) -> Opened:
     libraries()
     config = _config(folder)
     processor = _processor(folder)
-    template = _read_template(chat_template)
+    template = read_template(chat_template)
     _prepare_tokenizer(folder, getattr(processor, "tokenizer", processor))
     if template is None and not getattr(processor, "chat_template", None):
         raise UsageError(
@@ -132,7 +132,8 @@ def _prepare_tokenizer(folder: Path, tokenizer: Any) -> None:
         tokenizer.pad_token = tokenizer.eos_token
 
 
-def _read_template(path: Path | None) -> str | None:
+def read_template(path: Path | None) -> str | None:
+    """The text of option `chat_template`. Raises UsageError where it cannot be read."""
     if path is None:
         return None
     try:

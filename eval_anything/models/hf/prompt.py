@@ -77,7 +77,8 @@ class Prompter:
         self._special = _special_tokens(opened)
         extractor = getattr(opened.processor, "feature_extractor", None)
         self._sampling_rate = int(getattr(extractor, "sampling_rate", 16000))
-        self._longest_audio_s = getattr(extractor, "chunk_length", None)
+        samples = getattr(extractor, "n_samples", None)  # Whisper's extractor cuts what is longer
+        self._longest_audio_s = samples / self._sampling_rate if samples else None
 
     def prompt(self, request: Request) -> Prompt:
         """Render the chat template and decode the media; for worker threads.
@@ -143,7 +144,7 @@ class Prompter:
         prompt.audio_s += seconds
         if self._longest_audio_s is not None and seconds > self._longest_audio_s:
             prompt.notes.append(
-                f"audio of {seconds:.1f} s: the model hears the first {self._longest_audio_s} s"
+                f"audio of {seconds:.1f} s: the model hears the first {self._longest_audio_s:g} s"
             )
         return sound
 

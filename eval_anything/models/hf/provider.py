@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
+import hashlib
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -64,7 +65,9 @@ class HFModel(Model):
         load.libraries()
         dtype = load.resolve_dtype(self.options.dtype, load.resolve_device(self.options.device))
         which = {"commit": commit} if commit else {"checkpoint": checkpoint.digest(folder)[0]}
-        return {**which, "dtype": dtype}
+        given = load.read_template(self.options.chat_template)
+        template = {} if given is None else {"chat_template": hashlib.sha256(given.encode()).hexdigest()}
+        return {**which, **template, "dtype": dtype}
 
     def notes(self) -> tuple[str, ...]:
         folder, commit = self.folder(weights=False)

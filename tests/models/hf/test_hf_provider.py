@@ -4,9 +4,12 @@ import subprocess
 import sys
 
 import pytest
-from hf_lab import Lab, request
+from hf_lab import CPU, Lab, request
 
 from eval_anything.errors import BadRequest, UnknownName, UsageError
+from eval_anything.models.hf import load
+from eval_anything.models.hf.generate import Generator
+from eval_anything.models.hf.prompt import Prompter, placeholder_tokens
 from eval_anything.models.hf.provider import HFModel, HFOptions
 from eval_anything.options import parse
 from eval_anything.values import Message, Modality, Reasoning, Request, Text
@@ -166,6 +169,30 @@ def test_identity_follows_the_weights(lab: Lab) -> None:
     assert llama["dtype"] == "float32"
     assert len(llama["checkpoint"]) == 64 and llama["checkpoint"] != llava["checkpoint"]
     assert HFModel(str(lab.folder("tiny_llama")), options).notes() == ()
+
+
+def test_identity_follows_the_given_template(lab: Lab) -> None:
+    template = lab.root / "given.jinja"
+    model = HFModel(str(lab.folder("tiny_llama")), HFOptions(device="cpu", chat_template=template))
+    seen = []
+    for text in ("a", "b"):
+        template.write_text(text)
+        seen.append(model.identity()["chat_template"])
+    assert seen[0] != seen[1]
+
+
+@pytest.mark.parametrize("builder", KINDS)
+def test_half_precision(lab: Lab, builder: str) -> None:
+    responses = lab.ask(builder, requests_for(lab, builder), HFOptions(dtype="bfloat16", device="cpu"))
+    assert all(r.usage.output_tokens > 0 for r in responses)
+
+
+def test_placeholders_are_never_generated(lab: Lab) -> None:
+    model = HFModel(str(lab.folder("tiny_omni")), CPU)
+    ids = {model.opened.tokenizer.convert_tokens_to_ids(t) for t in placeholder_tokens(model.opened)}
+    weights = load.load_weights(model.opened, "cpu", "float32", None)
+    generator = Generator(model.opened, weights, Prompter(model.opened, lab.store, 8, 1.0))
+    assert len(ids) == 3 and ids <= set(generator.suppressed)
 
 
 def test_device_that_is_not_there(lab: Lab) -> None:

@@ -1,22 +1,22 @@
 """Every error that eval-anything raises on purpose.
 
-    EvalAnythingError
-    |-- UsageError                 what was asked for cannot be done (exit code 2)
-    |   |-- UnknownName            no such task, model, judge, option, field
-    |   |-- DuplicateName          two plug-ins with one name
-    |   |-- DataError              a data set does not have the stated form
-    |   |-- MissingExtra           an optional dependency is not installed
-    |   `-- RunConflict            the run directory holds another run
-    |-- MediaError                 one media file cannot be used (costs one sample)
-    |-- StorageError               the run's own files cannot be written
-    |-- BudgetExceeded             too many errors: the run ended early (exit code 3)
-    `-- ModelError                 one request failed; `kind` says how, `retryable` whether to try again
-        |-- TransportFault         connection refused, reset, timed out
-        |-- RateLimited            429, 503: slow down; may carry `retry_after`
-        |-- ServerFault            5xx
-        |-- GarbageReply           the server answered something that is not the protocol
-        |-- BadRequest             4xx: the same request would fail again
-        `-- Forbidden              401, 403: every request would fail; stops the run
+EvalAnythingError
+|-- UsageError                 what was asked for cannot be done (exit code 2)
+|   |-- UnknownName            no such task, model, judge, option, field
+|   |-- DuplicateName          two plug-ins with one name
+|   |-- DataError              a data set does not have the stated form
+|   |-- MissingExtra           an optional dependency is not installed
+|   `-- RunConflict            the run directory holds another run
+|-- MediaError                 one media file cannot be used (costs one sample)
+|-- StorageError               the run's own files cannot be written
+|-- BudgetExceeded             too many errors: the run ended early (exit code 3)
+`-- ModelError                 one request failed; `kind` says how, `retryable` whether to try again
+    |-- TransportFault         connection refused, reset, timed out
+    |-- RateLimited            429, 503: slow down; may carry `retry_after`
+    |-- ServerFault            5xx
+    |-- GarbageReply           the server answered something that is not the protocol
+    |-- BadRequest             4xx: the same request would fail again
+    `-- Forbidden              401, 403: every request would fail; stops the run
 """
 
 from __future__ import annotations

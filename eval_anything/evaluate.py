@@ -10,11 +10,16 @@ from typing import Any
 from eval_anything.errors import EvalAnythingError
 from eval_anything.results.results import Results
 from eval_anything.run.config import make_config
-from eval_anything.run.run import run
+from eval_anything.run.run import Outcome, run
 
 
 def evaluate(
-    model: str, tasks: str | Sequence[str], *, out: str | Path | None = None, progress: bool = False, **options: Any
+    model: str,
+    tasks: str | Sequence[str],
+    *,
+    out: str | Path | None = None,
+    progress: bool = False,
+    **options: Any,
 ) -> Results:
     """Score `model` on `tasks` and return the results.
 
@@ -28,7 +33,7 @@ def evaluate(
     """
     given = tasks if isinstance(tasks, str) else list(tasks)
     config = make_config({"model": model, "tasks": given, "out": out, **options}, "evaluate")
-    outcome = _apart(lambda: run(config, sys.stderr if progress else None))
+    outcome: Outcome = _apart(lambda: run(config, sys.stderr if progress else None))
     if outcome.stopped:
         raise EvalAnythingError(f"the run in {outcome.folder} ended early: {outcome.stopped}")
     return outcome.results

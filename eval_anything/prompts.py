@@ -66,7 +66,9 @@ class PromptSet:
             for wrong in placeholders(text) - known:
                 raise DataError(f"prompt {name} from {source}: {unknown('placeholder', wrong, known)}")
             if RESPONSE in known and RESPONSE not in placeholders(text):
-                raise DataError(f"prompt {name} from {source}: no {{{RESPONSE}}}: the judge would not see the answer")
+                raise DataError(
+                    f"prompt {name} from {source}: no {{{RESPONSE}}}: the judge would not see the answer"
+                )
         self.templates.update(templates)
         self.source = source
 
@@ -90,9 +92,9 @@ def string_constants(path: Path) -> dict[str, str]:
         raise DataError(f"{path}: not readable as Python source (line {fault.lineno})") from None
     found: dict[str, str] = {}
     for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-            if isinstance(node.value.value, str):
-                found.update({t.id: node.value.value for t in node.targets if isinstance(t, ast.Name)})
+        match node:
+            case ast.Assign(targets=targets, value=ast.Constant(value=str(text))):
+                found.update({target.id: text for target in targets if isinstance(target, ast.Name)})
     return found
 
 

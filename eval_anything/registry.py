@@ -146,7 +146,7 @@ def _import_file(file: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as fault:  # noqa: BLE001 - whatever a plug-in raises becomes one line that names it
+    except Exception as fault:
         del sys.modules[name]
         raise UsageError(f"--include: {file} does not import: {type(fault).__name__}: {fault}") from fault
     return module

@@ -22,7 +22,7 @@ def test_strings_become_values() -> None:
 
 
 def test_a_typo_names_the_nearest_option() -> None:
-    with pytest.raises(UnknownName, match="-M: unknown option 'szie'; did you mean 'size'?"):
+    with pytest.raises(UnknownName, match="-M: unknown option 'szie'; did you mean 'size'"):
         parse(Options, {"szie": "7"}, "-M")
 
 

@@ -1,4 +1,4 @@
-"""The package as others install it, and the rule of imports: content imports the engine, never the reverse."""
+"""The package as others install it, and the rule of imports: content imports the engine, not the reverse."""
 
 import ast
 import os
@@ -106,13 +106,13 @@ def test_the_wheel_holds_code_prompts_cards_and_the_typing_marker(wheel: Path) -
 
 
 def test_the_wheel_lists_and_shows_tasks_in_a_clean_environment(wheel: Path, tmp_path: Path) -> None:
-    """A virtual environment of its own; dependencies come from the one of the tests, eval-anything does not."""
+    """An environment of its own; dependencies come from that of the tests, eval-anything does not."""
     venv.create(tmp_path / "env", with_pip=False)
     site = next((tmp_path / "env").rglob("site-packages"))
     zipfile.ZipFile(wheel).extractall(site)
     ours = Path(os.path.dirname(os.__file__)) / "site-packages"
     dependencies = next(
-        Path(p) for p in sys.path if p.endswith("site-packages") and Path(p) != ours or "msgspec" in p
+        Path(p) for p in sys.path if (p.endswith("site-packages") and Path(p) != ours) or "msgspec" in p
     )
     linked = ("msgspec", "numpy", "numpy.libs")
     for name in linked:

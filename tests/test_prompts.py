@@ -56,7 +56,7 @@ def test_a_folder_without_any_of_the_files_is_refused(tmp_path: Path) -> None:
     own, other = prompts(tmp_path), tmp_path / "other"
     other.mkdir()
     (other / "usr.md").write_text("typo")
-    with pytest.raises(DataError, match="holds none of system.md, user.md"):
+    with pytest.raises(DataError, match=r"holds none of system.md, user.md"):
         PromptSet(own, ("system", "user"), other)
     with pytest.raises(DataError, match="no such folder"):
         PromptSet(own, ("system", "user"), tmp_path / "missing")
@@ -65,7 +65,9 @@ def test_a_folder_without_any_of_the_files_is_refused(tmp_path: Path) -> None:
 def test_string_constants_are_read_and_never_executed(tmp_path: Path) -> None:
     marker = tmp_path / "executed"
     file = tmp_path / "prompt.py"
-    file.write_text(f'import pathlib\npathlib.Path({str(marker)!r}).touch()\nA = """one"""\nB: int = 3\nC = f"{{A}}"\n')
+    file.write_text(
+        f'import pathlib\npathlib.Path({str(marker)!r}).touch()\nA = """one"""\nB: int = 3\nC = f"{{A}}"\n'
+    )
     assert string_constants(file) == {"A": "one"}
     assert not marker.exists()
     file.write_text("A = (\n")

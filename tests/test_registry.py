@@ -15,7 +15,7 @@ def test_built_ins_are_found_like_any_installed_plugin() -> None:
 
 
 def test_a_wrong_name_gets_the_nearest_right_one() -> None:
-    with pytest.raises(UnknownName, match="unknown task 'amuu'; did you mean 'amu'?"):
+    with pytest.raises(UnknownName, match="unknown task 'amuu'; did you mean 'amu'"):
         Plugins().tasks.get("amuu")
 
 

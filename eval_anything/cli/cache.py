@@ -38,5 +38,9 @@ def execute(args: argparse.Namespace) -> int:
             file.unlink()
         shutil.rmtree(folder / "media", ignore_errors=True)
     done = "removed" if args.action == "clear" else "holds"
-    print(json.dumps(facts) if args.json else f"{folder} {done} {facts['responses']} responses, {facts['bytes']} bytes")
+    print(
+        json.dumps(facts)
+        if args.json
+        else f"{folder} {done} {facts['responses']} responses, {facts['bytes']} bytes"
+    )
     return 0

@@ -14,7 +14,9 @@ _KINDS = ("tasks", "models", "judges")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("kind", choices=_KINDS, help="what to list")
-    parser.add_argument("--include", action="append", default=[], metavar="PATH", help="folder or file with more")
+    parser.add_argument(
+        "--include", action="append", default=[], metavar="PATH", help="folder or file with more"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

@@ -6,6 +6,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 _VERBS = {
     "run": "score a model on tasks",
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from eval_anything.errors import EvalAnythingError, UsageError
 
     try:
-        args = parser.parse_args(arguments[1:])
+        args = parser.parse(arguments[1:])
         code: int = verb.execute(args)
     except EvalAnythingError as fault:
         print(f"eval-anything: {fault}", file=sys.stderr)
@@ -58,8 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 class Parser(argparse.ArgumentParser):
     """argparse, with the nearest right option named for a wrong one."""
 
-    def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def,override]
-        found, rest = self.parse_known_args(args, namespace)
+    def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
+        found, rest = self.parse_known_args(arguments)
         if rest:
             from eval_anything.suggest import nearest
 
@@ -71,7 +72,7 @@ class Parser(argparse.ArgumentParser):
             self.error(f"unknown {kind} {wrong!r}{hint}")
         return found
 
-    def error(self, message: str) -> None:  # type: ignore[override]
+    def error(self, message: str) -> NoReturn:
         print(f"{self.prog}: {message} (see {self.prog} --help)", file=sys.stderr)
         raise SystemExit(2)
 
@@ -94,8 +95,9 @@ def _without_verb(arguments: Sequence[str]) -> int:
 def _help() -> str:
     verbs = "\n".join(f"  {name:8} {summary}" for name, summary in _VERBS.items())
     return (
-        "usage: eval-anything VERB [options]\n\nEvaluation of any-to-any models: text, image, audio and video,"
-        f" in and out.\n\nverbs (eval-anything VERB --help says more):\n{verbs}\n\n{_EXAMPLES}"
+        "usage: eval-anything VERB [options]\n\n"
+        "Evaluation of any-to-any models: text, image, audio and video, in and out."
+        f"\n\nverbs (eval-anything VERB --help says more):\n{verbs}\n\n{_EXAMPLES}"
     )
 
 

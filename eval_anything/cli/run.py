@@ -28,15 +28,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--model", "-m", metavar="SPEC", help="provider/name; see `eval-anything ls models`")
     what.add_argument("--tasks", "-t", metavar="A,B", help="task names; see `eval-anything ls tasks`")
     what.add_argument(
-        "--data", metavar="WHERE", help="hub (default), synthetic[:n=N,seed=S], or a folder in the task's layout"
+        "--data",
+        metavar="WHERE",
+        help="hub (default), synthetic[:n=N,seed=S], or a folder in the task's layout",
     )
     what.add_argument("--limit", type=int, metavar="N", help="only the first N samples of each task")
-    what.add_argument("--mask", metavar="A,B", help="drop these modalities from every sample: image, audio, video")
+    what.add_argument(
+        "--mask", metavar="A,B", help="drop these modalities from every sample: image, audio, video"
+    )
     what.add_argument("--repeats", type=int, metavar="K", help="ask each sample K times")
     what.add_argument("--seed", type=int, metavar="S", help="seed of sampling and of the intervals")
     judged = parser.add_argument_group("how it is judged")
     judged.add_argument(
-        "--judge", action="append", metavar="[TASK=]SPEC", help="a model (provider/name) or `reference`; may repeat"
+        "--judge",
+        action="append",
+        metavar="[TASK=]SPEC",
+        help="a model (provider/name) or `reference`; may repeat",
     )
     judged.add_argument("--prompts", metavar="DIR", help="folder whose files replace the task's prompts")
     judged.add_argument(
@@ -54,15 +61,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-T", action="append", default=[], metavar="[TASK:]KEY=VALUE", help="option of the task"
     )
     options.add_argument(
-        "--include", action="append", metavar="PATH", help="folder or file with tasks, models, judges of your own"
+        "--include",
+        action="append",
+        metavar="PATH",
+        help="folder or file with tasks, models, judges of your own",
     )
     running = parser.add_argument_group("how it runs")
     running.add_argument("--out", metavar="DIR", help="the run's directory; an unfinished run is resumed")
-    running.add_argument("--concurrency", type=int, metavar="N", help="requests in flight at most (default 32)")
+    running.add_argument(
+        "--concurrency", type=int, metavar="N", help="requests in flight at most (default 32)"
+    )
     running.add_argument(
         "--error-budget", type=float, metavar="SHARE", help="largest share of failed samples (default 0.1)"
     )
-    running.add_argument("--cache", metavar="DIR", help="reuse answers from, and add them to, a response cache")
+    running.add_argument(
+        "--cache", metavar="DIR", help="reuse answers from, and add them to, a response cache"
+    )
     running.add_argument("--json", action="store_true", help="print the results as JSON")
     running.add_argument("--quiet", "-q", action="store_true", help="no progress")
 
@@ -85,8 +99,8 @@ def execute(args: argparse.Namespace) -> int:
         print(f"run directory: {outcome.folder}")
     if outcome.stopped:
         print(
-            f"eval-anything: ended early: {outcome.stopped}\nwhat was finished is kept; to go on, run the same"
-            f" with --out {outcome.folder}",
+            f"eval-anything: ended early: {outcome.stopped}\n"
+            f"what was finished is kept; to go on, run the same with --out {outcome.folder}",
             file=sys.stderr,
         )
     elif outcome.exit_code:

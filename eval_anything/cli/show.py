@@ -15,7 +15,9 @@ EXAMPLES = """  eval-anything show amu
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", help="name of a task; see `eval-anything ls tasks`")
-    parser.add_argument("--include", action="append", default=[], metavar="PATH", help="folder or file with more")
+    parser.add_argument(
+        "--include", action="append", default=[], metavar="PATH", help="folder or file with more"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

@@ -13,9 +13,13 @@ EXAMPLES = """  eval-anything synth --tasks amu --out twins
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tasks", "-t", metavar="A,B", help="tasks (default: all that have a twin)")
     parser.add_argument("--out", required=True, metavar="DIR", help="gets one folder for each task")
-    parser.add_argument("--n", type=int, metavar="N", help="items of each (default: as many as the benchmark)")
+    parser.add_argument(
+        "--n", type=int, metavar="N", help="items of each (default: as many as the benchmark)"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="same seed, same bytes (default 0)")
-    parser.add_argument("--include", action="append", default=[], metavar="PATH", help="folder or file with more")
+    parser.add_argument(
+        "--include", action="append", default=[], metavar="PATH", help="folder or file with more"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

@@ -90,6 +90,8 @@ class FakeOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FakeModel(Model):
+    """Deterministic test models, any modality in and out: fake/echo, fake/rater, fake/constant."""
+
     provider = "fake"
     Options = FakeOptions
     transport_options = ("delay_s", "jitter_s")

@@ -74,6 +74,8 @@ _Key = tuple[str | None, str, int | None]
 
 
 class ReplayModel(Model):
+    """Responses recorded elsewhere or by an earlier run: replay/FILE.jsonl."""
+
     provider = "replay"
     Options = NoOptions
 

@@ -1,4 +1,4 @@
-"""From a configuration to the parts of a run: models, judges, tasks, data; everything checked, nothing begun."""
+"""From a configuration to the parts of a run: models, judges, tasks, data; all checked, nothing begun."""
 
 from __future__ import annotations
 
@@ -83,7 +83,9 @@ def make_endpoint(
     if not slash or not name:
         names = plugins.models.names()
         hint = f"; did you mean {hit + '/...'!r}?" if (hit := nearest(provider, names)) else ""
-        raise UnknownName(f"model {spec!r} is not of the form provider/name{hint} (known: {', '.join(names)})")
+        raise UnknownName(
+            f"model {spec!r} is not of the form provider/name{hint} (known: {', '.join(names)})"
+        )
     cls = plugins.models.get(provider)
     where = f"{flag}, options of {spec}"
     own, transport, params = split(options, (cls.Options, EndpointOptions, Params), where)
@@ -126,7 +128,9 @@ def open_data(task: Task, source: DataSource) -> Dataset:
 
 
 def _make_task(cls: type[Task], config: RunConfig) -> Task:
-    options = parse(cls.Options, options_for(cls.name, config.task_options), f"-T, options of task {cls.name}")
+    options = parse(
+        cls.Options, options_for(cls.name, config.task_options), f"-T, options of task {cls.name}"
+    )
     return cls(options, Path(config.prompts).expanduser() if config.prompts else None)
 
 

@@ -27,5 +27,6 @@ class ErrorBudget:
         self._last = message
         if self.errors > self.allowed or self._in_a_row >= _IN_A_ROW:
             raise BudgetExceeded(
-                f"{self.errors} samples failed (the error budget allows {int(self.allowed)}), the last with: {message}"
+                f"{self.errors} samples failed (the error budget allows {int(self.allowed)}),"
+                f" the last with: {message}"
             )

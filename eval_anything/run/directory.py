@@ -38,14 +38,15 @@ def shown_config(config: RunConfig) -> dict[str, Any]:
     return values
 
 
-def prepare(parts: Parts, manifest: Manifest) -> Path:
-    """Make or resume the run's directory and write the manifest into it.
+def prepare(parts: Parts, manifest: Manifest) -> tuple[Path, bool]:
+    """Make or resume the run's directory and write the manifest into it; also says whether it is new.
 
     Raises RunConflict, showing the differences, where the directory holds another run or no run at all.
     """
     folder = Path(parts.config.out) if parts.config.out else _new_folder(parts.config)
     path = folder / "manifest.json"
-    if path.exists():
+    is_new = not path.exists()
+    if not is_new:
         manifest = _resumed(folder, read_manifest(path), manifest)
     elif folder.exists() and any(folder.iterdir()):
         raise RunConflict(f"{folder} exists and is not a run: choose another --out")
@@ -54,7 +55,7 @@ def prepare(parts: Parts, manifest: Manifest) -> Path:
         write_manifest(path, manifest, secrets(parts))
     except OSError as fault:
         raise StorageError(f"{folder}: cannot be written: {fault.strerror}") from fault
-    return folder
+    return folder, is_new
 
 
 def secrets(parts: Parts) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ class Endpoint:
         return self.model.capabilities()
 
     def identity(self) -> dict[str, Any]:
-        """What decides its answers: provider, name, options that are not transport, checkpoint, parameters."""
+        """What decides its answers: spec, options that are not transport, checkpoint, parameters."""
         options = msgspec.to_builtins(self.model.options)
         kept = {k: v for k, v in options.items() if k not in self.model.transport_options}
         return {
@@ -62,7 +62,9 @@ class Endpoint:
 
     async def start(self, store: ArtifactStore, cache: ResponseCache | None = None) -> None:
         self.cache = cache
-        self._identity_key = msgspec.json.encode(self.identity(), order="deterministic")
+        # Transport options too: two servers may serve different weights under one name.
+        known = {**self.identity(), "all_options": msgspec.to_builtins(self.model.options)}
+        self._identity_key = msgspec.json.encode(known, order="deterministic")
         await self.model.start(
             ModelContext(store=store, concurrency=self.places, timeout_s=self.options.timeout_s)
         )
@@ -120,14 +122,14 @@ class Endpoint:
                 raise TransportFault(f"no answer within {self.options.timeout_s:g} s") from None
             except (ModelError, MediaError, StorageError):
                 raise
-            except Exception as fault:  # noqa: BLE001 - a provider's own bug costs one sample, with its place
+            except Exception as fault:
                 raise _bug(fault) from fault
         return msgspec.structs.replace(_writable(response), seconds=loop.time() - sent_at)
 
     def _backoff(self, attempt: int, fault: ModelError) -> float:
         if isinstance(fault, RateLimited) and fault.retry_after is not None:
             return 0.0  # the limiter holds everybody back until then
-        ceiling = min(30.0, self.options.backoff_s * 2 ** (attempt - 1))
+        ceiling = min(30.0, self.options.backoff_s * 2.0 ** (attempt - 1))
         return ceiling * self._jitter.uniform(0.5, 1.0)
 
 

@@ -33,6 +33,7 @@ from eval_anything.values import (
     Response,
     Sample,
     Score,
+    ScoreState,
 )
 
 _SPARE_WORKERS = 8
@@ -175,7 +176,7 @@ class Pipeline:
         judge, response = unit.parts.judge, row.response
         if not response.answered:
             said = response.fault.message if response.fault is not None else "the model declined"
-            state = "refused" if response.state == "refused" else "no_response"
+            state: ScoreState = "refused" if response.state == "refused" else "no_response"
             return Score(value=None, state=state, reason=said, judge=judge.label)
         try:
             case = unit.parts.task.case(row.sample, response)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 from pathlib import Path
 from typing import TextIO
 
 import msgspec
 
-from eval_anything.errors import BudgetExceeded, Forbidden, StorageError
+from eval_anything.errors import BudgetExceeded, Forbidden, StorageError, UsageError
 from eval_anything.media.store import ArtifactStore
 from eval_anything.results.export import export_samples
 from eval_anything.results.results import Results, build, write
@@ -45,10 +46,15 @@ def run(config: RunConfig, progress: TextIO | None = sys.stderr) -> Outcome:
     early (error budget, expired key, full disk) keeps what is finished and says so in the outcome."""
     parts = assemble(config)
     manifest = planned(parts)
-    folder = prepare(parts, manifest)
+    folder, is_new = prepare(parts, manifest)
     if progress is not None:
         print(f"run directory: {folder}", file=progress, flush=True)
-    stopped = asyncio.run(_work(parts, folder, progress))
+    try:
+        stopped = asyncio.run(_work(parts, folder, progress))
+    except UsageError:
+        if is_new and not (folder / "journal.jsonl").stat().st_size:
+            shutil.rmtree(folder)  # a server that is not there should not leave an empty run behind
+        raise
     results = build(folder)
     try:
         write(folder, results)

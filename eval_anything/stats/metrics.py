@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from eval_anything.stats.aggregate import Means
-from eval_anything.stats.aggregate import MissingPolicy
+from eval_anything.stats.aggregate import Means, MissingPolicy
 from eval_anything.values import ScoreState
 
 if TYPE_CHECKING:

@@ -19,7 +19,6 @@ from eval_anything.errors import MediaError, StorageError
 from eval_anything.media.store import ArtifactStore
 from eval_anything.values import Artifact, Audio, Image, Request, Response, Usage, Video
 
-
 DATABASE = "responses.sqlite"
 
 
@@ -48,7 +47,7 @@ class ResponseCache:
         return hashlib.sha256(identity + b"\0" + canonical).digest()
 
     def get(self, key: bytes, store: ArtifactStore) -> Response | None:
-        """The stored answer, its media put into `store`; None when it, or a media file of it, is not there."""
+        """The stored answer, its media put into `store`; None when it, or a medium of it, is not there."""
         row = self._db.execute("SELECT response FROM responses WHERE key = ?", (key,)).fetchone()
         if row is None:
             return None
@@ -86,7 +85,9 @@ def _artifacts(response: Response) -> list[Artifact]:
 def _without_lineage(value: Any) -> Any:
     """`value` with every artifact reduced to what the model is given."""
     if isinstance(value, dict):
-        return {k: _without_lineage(v) for k, v in value.items() if not (k == "lineage" and "sha256" in value)}
+        return {
+            k: _without_lineage(v) for k, v in value.items() if not (k == "lineage" and "sha256" in value)
+        }
     if isinstance(value, list | tuple):
         return [_without_lineage(v) for v in value]
     return value

@@ -12,6 +12,7 @@ from eval_anything.errors import DataError
 from eval_anything.stats.aggregate import Means, MissingPolicy
 from eval_anything.stores.secrets import Blanks
 
+
 class TaskPlan(msgspec.Struct, frozen=True, kw_only=True):
     """One task of a run, with all that its results need, so that they can be rebuilt without the data."""
 

@@ -159,13 +159,11 @@ def _download(revision: str) -> Path:
         raise MissingExtra("hub data needs huggingface_hub: pip install 'eval-anything[hub]'") from None
     try:
         return Path(
-            snapshot_download(
-                REPOSITORY, repo_type="dataset", revision=revision, allow_patterns=list(_FILES)
-            )
+            snapshot_download(REPOSITORY, repo_type="dataset", revision=revision, allow_patterns=list(_FILES))
         )
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as fault:
         first = str(fault).strip().splitlines()[0] if str(fault).strip() else type(fault).__name__
         raise DataError(
-            f"hub data set {REPOSITORY} at {revision}: cannot be downloaded ({first}); without network, give a"
-            " folder that holds its files (--data PATH) or --data synthetic"
+            f"hub data set {REPOSITORY} at {revision}: cannot be downloaded ({first}); without network,"
+            " give a folder that holds its files (--data PATH) or --data synthetic"
         ) from None

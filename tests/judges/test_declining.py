@@ -1,5 +1,4 @@
 import pytest
-
 from eval_anything.judges.declining import choice
 
 

@@ -1,8 +1,7 @@
 import pytest
+from eval_anything.judges.layout import agreement, layout
 from hypothesis import given
 from hypothesis import strategies as st
-
-from eval_anything.judges.layout import agreement, layout
 
 REFERENCES = {
     "pairs": ["objects=3; sounds=2"] * 10,

@@ -4,14 +4,15 @@ import time
 from statistics import mean
 
 import pytest
-
-from eval_anything.judge import Case, Rubric
 from eval_anything.judges.reference import ReferenceJudge, agree
-from eval_anything.models.base import NoOptions
-from eval_anything.synth import scene as vocabulary
 from eval_anything.tasks.amu.answerer import truthful_answer
 from eval_anything.tasks.amu.data import DIMENSIONS, read_records
 from eval_anything.tasks.amu.twin import read_truth, write_twin
+
+from eval_anything.judge import Case, Rubric
+from eval_anything.models.base import NoOptions
+from eval_anything.synth import scene as vocabulary
+from eval_anything.synth.describe import heard, seen
 from eval_anything.values import Message, Reference, Response, Sample, Text
 
 ALL = {"text", "image", "audio", "video"}
@@ -263,3 +264,15 @@ def test_ordinary_answers_cost_little(items):
             agree(text, sample.references, sample.group)
         runs.append((time.process_time() - begin) / len(texts))
     assert min(runs) < 0.0005
+
+
+def test_a_right_answer_may_say_more_than_was_asked(items):
+    """Models are wordy: full descriptions around a right answer cost less than one lacking modality."""
+    for dimension in ("perception", "reasoning", "safety"):
+        group = [(sample, truth) for sample, truth in items if sample.group == dimension]
+        wordy = mean(
+            score(s, f"{seen(t.scene, random.Random(0))} {heard(t.scene, random.Random(0))} So: {t.answer}")
+            for s, t in group
+        )
+        deaf = mean(score(s, truthful_answer(t, ALL - {"audio"})) for s, t in group)
+        assert wordy > 6 and wordy > deaf + 2

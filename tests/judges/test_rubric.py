@@ -3,14 +3,14 @@ import re
 from typing import Any
 
 import pytest
+from eval_anything.judges.rubric import RubricJudge, RubricOptions, judge_prompt, verdict
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eval_anything.errors import ServerFault
 from eval_anything.judge import Case, Rubric
-from eval_anything.judges.rubric import RubricJudge, RubricOptions, judge_prompt, verdict
 from eval_anything.models.base import Model
 from eval_anything.run.endpoint import Endpoint, EndpointOptions
-from eval_anything.errors import ServerFault
 from eval_anything.values import Capabilities, Message, Params, Request, Response, Sample, Score, Text
 
 RUBRIC = Rubric(
@@ -41,7 +41,9 @@ class Scripted(Model):
         return Response(parts=(Text(text),))
 
 
-def judged(reply: Any, answer: str = "an answer", rubric: Rubric = RUBRIC, **options: Any) -> tuple[Score, Scripted]:
+def judged(
+    reply: Any, answer: str = "an answer", rubric: Rubric = RUBRIC, **options: Any
+) -> tuple[Score, Scripted]:
     model = Scripted(reply)
     endpoint = Endpoint("scripted/judge", model, Params(), EndpointOptions(retries=0))
     sample = Sample(id="1", messages=(Message("user", (Text("q"),)),))

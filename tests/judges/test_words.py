@@ -1,8 +1,7 @@
 import pytest
+from eval_anything.judges.words import MAX_CHARS, likeness, words
 from hypothesis import given
 from hypothesis import strategies as st
-
-from eval_anything.judges.words import MAX_CHARS, likeness, words
 
 
 @pytest.mark.parametrize(
@@ -67,10 +66,15 @@ def test_any_text_is_read_and_is_like_itself(text):
 
 
 @given(st.text(max_size=100), st.text(max_size=100))
-def test_likeness_is_symmetric_and_bounded(one, other):
+def test_likeness_is_bounded_and_shared_words_make_it(one, other):
     a, b = words(one), words(other)
-    assert likeness(a, b) == likeness(b, a)
     assert 0 <= likeness(a, b) <= 1
+    assert (likeness(a, b) > 0) == bool(a.features & b.features)
+
+
+def test_leaving_out_costs_more_than_adding():
+    short, long = words("a red circle"), words("a red circle beside a tall green house")
+    assert likeness(long, short) > likeness(short, long)
 
 
 def test_only_so_much_is_read():

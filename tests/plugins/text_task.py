@@ -36,13 +36,17 @@ class TextTask(Task):
         for i in range(dataset.size):
             yield Sample(
                 id=str(i),
-                messages=(Message("user", (Text(f"Question {i}: what is {i} plus one?" + " " * self.options.pad),)),),
+                messages=(
+                    Message("user", (Text(f"Question {i}: what is {i} plus one?" + " " * self.options.pad),)),
+                ),
                 references=(Reference(text=str(i + 1)),),
                 group="even" if i % 2 == 0 else "odd",
             )
 
     def case(self, sample: Sample, response: Response) -> Case:
-        rubric = Rubric(system="Rate.", user="Right: {answer}\n{response}", values={"answer": sample.references[0].text})
+        rubric = Rubric(
+            system="Rate.", user="Right: {answer}\n{response}", values={"answer": sample.references[0].text}
+        )
         return Case(sample=sample, response=response, rubric=rubric)
 
     def aggregation(self) -> Means:

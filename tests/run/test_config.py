@@ -41,7 +41,7 @@ def test_yaml_is_strict(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match=r"run.yaml: unknown option 'modle'; did you mean 'model'"):
         read_config(file)
     file.write_text("a: [1\nb: 2\n")
-    with pytest.raises(UsageError, match="run.yaml, line 2: not YAML"):
+    with pytest.raises(UsageError, match=r"run.yaml, line 2: not YAML"):
         read_config(file)
     file.write_text("- just\n- a list\n")
     with pytest.raises(UsageError, match="expected a mapping"):

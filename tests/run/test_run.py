@@ -232,7 +232,11 @@ def test_failures_are_never_cached(go: Any, tmp_path: Path) -> None:
         return completion("yes") if replies["good"] else error(400, "no")
 
     with in_thread(OpenAIServer(script)) as server:
-        options = {"model_options": {"base_url": server.url}, "cache": str(tmp_path / "cache"), "error_budget": 1.0}
+        options = {
+            "model_options": {"base_url": server.url},
+            "cache": str(tmp_path / "cache"),
+            "error_budget": 1.0,
+        }
         assert go("openai/m", out="a", **options).results.tasks[0].counts.scored == 0
         replies["good"] = True
         assert go("openai/m", out="b", **options).results.tasks[0].counts.scored == 20
@@ -262,7 +266,16 @@ def test_kill_9_and_resume_asks_again_only_for_what_was_in_flight(text_task: str
     out = tmp_path / "run"
     places = 8
     with in_thread(OpenAIServer("yes", latency="0.02")) as server:
-        command = [sys.executable, "-m", "eval_anything", "run", "--model", "openai/m", "--base-url", server.url]
+        command = [
+            sys.executable,
+            "-m",
+            "eval_anything",
+            "run",
+            "--model",
+            "openai/m",
+            "--base-url",
+            server.url,
+        ]
         command += ["--include", text_task, "--tasks", "text_task", "--data", "synthetic:n=300"]
         command += ["--out", str(out), "--concurrency", str(places), "-M", "temperature=1.0"]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
@@ -296,14 +309,21 @@ def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(text_task: str, tmp_p
     arguments = ["run", "--model", "fake/echo", "--include", text_task, "--tasks", "text_task"]
     arguments += ["--data", "synthetic:n=200", "--out", str(out)]
     full = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, *arguments], capture_output=True, text=True, check=False, env=os.environ
+        [sys.executable, "-c", FULL_DISK, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ,
     )
     assert full.returncode == 3
     assert "cannot be written" in full.stderr
     kept = list(read_rows(out / "journal.jsonl"))
     assert kept
     done = subprocess.run(
-        [sys.executable, "-m", "eval_anything", *arguments, "--json"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "eval_anything", *arguments, "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert list(read_rows(out / "journal.jsonl"))[: len(kept)] == kept

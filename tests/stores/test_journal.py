@@ -170,7 +170,10 @@ def test_finished_reads_ten_thousand_samples_in_well_under_two_seconds(tmp_path:
     path = tmp_path / "journal.jsonl"
     lines = []
     for number in range(10_000):
-        lines += [msgspec.json.encode(response_row(number, "x" * 400)), msgspec.json.encode(score_row(number))]
+        lines += [
+            msgspec.json.encode(response_row(number, "x" * 400)),
+            msgspec.json.encode(score_row(number)),
+        ]
     path.write_bytes(b"\n".join(lines) + b"\n")
     began = time.process_time()
     assert len(Finished(path, {"t": "f"})) == 10_000

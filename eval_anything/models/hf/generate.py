@@ -80,7 +80,7 @@ class Generator:
                 **inputs,
                 generation_config=self._config(params),
                 logits_processor=self._sampler(jobs),
-                stopping_criteria=[stopper],
+                stopping_criteria=[stopper] if params.stop else None,
             )
         answers = zip(rows[:, start:].tolist(), lengths, stopper.lengths, strict=True)
         return [self._answer(row, n, stopped, params) for row, n, stopped in answers]
@@ -160,10 +160,9 @@ class _StopStrings:
         import torch
 
         length = input_ids.shape[1] - self.start
-        if self.stops:
-            for row, tokens in enumerate(input_ids[:, self.start :][:, -self.window :].tolist()):
-                if self.lengths[row] is None:
-                    text = self.tokenizer.decode(tokens, skip_special_tokens=True)
-                    if any(stop in text for stop in self.stops):
-                        self.lengths[row] = length
+        for row, tokens in enumerate(input_ids[:, self.start :][:, -self.window :].tolist()):
+            if self.lengths[row] is None:
+                text = self.tokenizer.decode(tokens, skip_special_tokens=True)
+                if any(stop in text for stop in self.stops):
+                    self.lengths[row] = length
         return torch.tensor([n is not None for n in self.lengths], device=input_ids.device)

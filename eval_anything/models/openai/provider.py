@@ -29,13 +29,15 @@ _INLINE_REPLY_BYTES = 64 * 1024
 # Shorter ones are placeholders for servers that want any key ("EMPTY", "none"); blanking those out would
 # deface answers in which the word occurs.
 _SECRET_CHARS = 7
+_OPENAI_HOST = "api.openai.com"
 
 
 class OpenAIOptions(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str = DEFAULT_URL
     """Where the server is; several URLs separated by commas share the load."""
-    api_key_env: str = "OPENAI_API_KEY"
-    """Name of the environment variable that holds the key. No key is needed when base_url is given."""
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the key: OPENAI_API_KEY for OpenAI's own server. Servers
+    of others get no key unless this names one."""
     api_key: str | None = None
     """Refused, as everybody on a machine can see its command lines: use api_key_env."""
     inputs: str = "text,image,audio,video"
@@ -60,6 +62,8 @@ class OpenAIOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OpenAIModel(Model):
+    """Any model behind an OpenAI-compatible server (--base-url), or OpenAI's own."""
+
     provider = "openai"
     Options = OpenAIOptions
     transport_options = ("base_url", "api_key_env", "api_key", "max_tokens_field")
@@ -72,7 +76,7 @@ class OpenAIModel(Model):
         self._outputs = parse_modalities(options.outputs, f"{where} outputs")
         self._addresses = parse_addresses(options.base_url)
         self._connection: Connection | None = None
-        self._key = os.environ.get(options.api_key_env, "").strip()
+        self._key = os.environ.get(self._key_variable(), "").strip()
         held = [self._key, *(secret for address in self._addresses for secret in address.secrets)]
         self._secrets = tuple(secret for secret in held if len(secret) >= _SECRET_CHARS)
         self._dialect = Dialect(
@@ -82,10 +86,15 @@ class OpenAIModel(Model):
             audio_format=options.audio_format,
         )
 
+    def _key_variable(self) -> str:
+        """Which variable holds the key; an OpenAI key is not shown to whatever server base_url names."""
+        own = all(address.host == _OPENAI_HOST for address in self._addresses)
+        return self.options.api_key_env or ("OPENAI_API_KEY" if own else "")
+
     def _max_tokens_field(self, options: OpenAIOptions) -> str:
         if options.max_tokens_field != "auto":
             return options.max_tokens_field
-        own = all(address.host == "api.openai.com" for address in self._addresses)
+        own = all(address.host == _OPENAI_HOST for address in self._addresses)
         return "max_completion_tokens" if own else "max_tokens"
 
     def capabilities(self) -> Capabilities:
@@ -102,7 +111,7 @@ class OpenAIModel(Model):
         await super().start(context)
         if not self._key and self.options.base_url == DEFAULT_URL:
             raise UsageError(
-                f"model openai/{self.name}: no key: the environment variable {self.options.api_key_env} "
+                f"model openai/{self.name}: no key: the environment variable {self._key_variable()} "
                 "is not set (a server of your own is named with --base-url)"
             )
         self._media = MediaEncoder(context.store)

@@ -42,6 +42,7 @@ def key(monkeypatch):
 
 
 def model(name="org/m", **given):
+    given.setdefault("api_key_env", "OPENAI_API_KEY")
     return OpenAIModel(name, options.parse(OpenAIOptions, given, f"model openai/{name}"))
 
 
@@ -195,6 +196,13 @@ def test_keys_come_from_the_environment_alone(monkeypatch, store):
     with pytest.raises(UsageError, match=r"api_key_env") as caught:
         model(api_key="sk-on-the-command-line")
     assert "sk-on-the" not in str(caught.value)
+
+
+def test_a_key_for_openai_is_shown_to_nobody_else(key, store):
+    _, (call,) = ask(store, "x", api_key_env=None)
+    assert "Authorization" not in call.headers
+    _, (call,) = ask(store, "x")
+    assert call.authorization == f"Bearer {key}"
 
 
 def test_a_missing_key_is_said_at_start(monkeypatch, store):

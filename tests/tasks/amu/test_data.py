@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eval_anything.tasks.amu import data
 from servers.hub_server import HubServer
 
 from eval_anything.errors import DataError
 from eval_anything.media.archive import write_tar_gz
 from eval_anything.task import DataSource
-from eval_anything.tasks.amu import data
 
 
 @pytest.fixture(scope="module")
@@ -84,12 +84,12 @@ def test_a_wrong_record_is_named_with_its_field(tmp_path: Path, value: Any, mess
 
 def test_a_file_that_is_not_json_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('[{"question_id": ')
-    with pytest.raises(DataError, match="config.json: not JSON"):
+    with pytest.raises(DataError, match=r"config.json: not JSON"):
         data.read_records(tmp_path / "config.json", "all")
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="config.json: not there"):
+    with pytest.raises(DataError, match=r"config.json: not there"):
         data.locate(DataSource(kind="path", path=tmp_path), data.REVISION)
     write(tmp_path / "config.json", [record()])
     with pytest.raises(DataError, match=r"visual.tar.gz: not there, nor the unpacked folder visual/"):
@@ -125,7 +125,7 @@ def test_an_archive_that_leads_out_is_refused(tmp_path: Path) -> None:
         member = tarfile.TarInfo("../../escaped.png")
         member.size = 1
         archive.addfile(member, io.BytesIO(b"x"))
-    with pytest.raises(DataError, match="escaped.png"):
+    with pytest.raises(DataError, match=r"escaped.png"):
         data.locate(DataSource(kind="path", path=tmp_path), data.REVISION)
     assert not list(tmp_path.parent.rglob("escaped.png"))
 
@@ -139,7 +139,8 @@ try:
     folder = data.locate(DataSource(kind="hub"), sys.argv[1])
 except DataError as fault:
     sys.exit(f"DataError: {fault}")
-print(len(data.read_records(folder.root / "config.json", "all")), (folder.root / "amu_eval_prompt.py").exists(), folder.note)
+print(len(data.read_records(folder.root / "config.json", "all")))
+print((folder.root / "amu_eval_prompt.py").exists(), folder.note)
 """
 
 

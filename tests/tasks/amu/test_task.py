@@ -8,22 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eval_anything.judges.rubric import judge_prompt
+from eval_anything.tasks.amu.task import AMU, AMUOptions
 from servers.openai_server import OpenAIServer, completion, in_thread
 
 import eval_anything
 from eval_anything.errors import DataError, UsageError
-from eval_anything.judges.rubric import judge_prompt
 from eval_anything.stores.journal import read_rows
 from eval_anything.stores.rows import ResponseRow
 from eval_anything.task import DataSource
-from eval_anything.tasks.amu.task import AMU, AMUOptions
 from eval_anything.values import Audio, Image, Message, Response, Text, Video
 
 PUBLISHED = """
 SYSTEM_PROMPT_DEFAULT = "published default"
 SYSTEM_PROMPT_SAFETY = "published safety"
 SYSTEM_PROMPT_IF = "published form"
-USER_PROMPT = "[References]\\n{reference_0} {visual_keywords_0} {auditory_keywords_9}\\n[Response]\\n{response}\\n[end]"
+USER_PROMPT = '''[References]
+{reference_0} {visual_keywords_0} {auditory_keywords_9}
+[Response]
+{response}
+[end]'''
 raise SystemExit("executed")
 """
 
@@ -99,7 +103,7 @@ def test_published_prompts_are_read_beside_the_data_and_change_the_identity(
 ) -> None:
     folder = tmp_path / "amu"
     shutil.copytree(twin, folder)
-    with pytest.raises(DataError, match="amu_eval_prompt.py: not there"):
+    with pytest.raises(DataError, match=r"amu_eval_prompt.py: not there"):
         opened(folder, prompts="published")
     (folder / "amu_eval_prompt.py").write_text(PUBLISHED)
     task, samples = opened(folder, prompts="published")

@@ -46,9 +46,9 @@ class HFOptions(msgspec.Struct, frozen=True, kw_only=True):
 class HFModel(Model):
     """A checkpoint, a local folder or a hub id, that generates text in this process.
 
-    At temperature 0, or where none is given, decoding is greedy. Above 0, each request draws from a generator
-    of its own, and in float32 its answer does not depend on what shares its batch; in half precision, rounding
-    may differ with the shape of the batch.
+    At temperature 0, or where none is given, decoding is greedy. Above 0, each request draws from a
+    generator of its own, and in float32 its answer does not depend on what shares its batch; in half
+    precision, rounding may differ with the shape of the batch.
     """
 
     Options: ClassVar[type[msgspec.Struct]] = HFOptions

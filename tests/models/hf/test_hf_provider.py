@@ -8,7 +8,7 @@ from hf_lab import CPU, Lab, request
 
 from eval_anything.errors import BadRequest, UnknownName, UsageError
 from eval_anything.models.hf import load
-from eval_anything.models.hf.generate import Generator
+from eval_anything.models.hf.generate import Answer, Generator, Job
 from eval_anything.models.hf.prompt import Prompter, placeholder_tokens
 from eval_anything.models.hf.provider import HFModel, HFOptions
 from eval_anything.options import parse
@@ -32,7 +32,13 @@ def test_capabilities_before_weights(lab: Lab, builder: str) -> None:
 
 def requests_for(lab: Lab, builder: str, **params: object) -> list[Request]:
     takes = KINDS[builder]
-    turns: list[tuple[object, ...]] = [("what is the answer, yes or no?",), ("no",)]
+    turns: list[tuple[object, ...]] = [
+        ("what is the answer, yes or no?",),
+        ("no",),
+        ("red or blue",),
+        ("a",),
+        ("b",),
+    ]
     if "image" in takes:
         turns += [(lab.image(1), "what is the image"), ("first", lab.image(2, (60, 90)))]
         turns += [(lab.image(3), "and", lab.image(4), "same?")]
@@ -48,15 +54,28 @@ def requests_for(lab: Lab, builder: str, **params: object) -> list[Request]:
 
 @pytest.mark.parametrize("builder", KINDS)
 @pytest.mark.parametrize("temperature", [0.0, 0.9])
-def test_batch_and_order_do_not_change_an_answer(lab: Lab, builder: str, temperature: float) -> None:
+def test_batch_and_order_do_not_change_an_answer(
+    lab: Lab, builder: str, temperature: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    run = Generator.run
+
+    def counted(self: Generator, jobs: list[Job]) -> list[Answer]:
+        sizes.append(len(jobs))
+        return run(self, jobs)
+
+    monkeypatch.setattr(Generator, "run", counted)
     requests = requests_for(lab, builder, temperature=temperature, seed=3)
     alone = lab.ask(builder, requests, together=False)
+    assert set(sizes) == {1}
     together = lab.ask(builder, requests)
     backwards = lab.ask(builder, requests[::-1])[::-1]
     texts = [response.text for response in alone]
     assert [response.text for response in together] == texts
     assert [response.text for response in backwards] == texts
     assert len(set(texts)) > len(texts) // 2
+    # A batch that fails is run again one by one: then more would have been run than was asked.
+    assert max(sizes) > 1 and sum(sizes) == 3 * len(requests)
     assert all(r.usage.output_tokens > 0 and r.usage.input_tokens > 4 for r in alone)
 
 

@@ -10,12 +10,12 @@ import textwrap
 from pathlib import Path
 
 import numpy as np
-from eval_anything.tasks.amu.data import Record, read_records
-from eval_anything.tasks.amu.twin import read_truth, write_twin
 from PIL import Image, ImageDraw, ImageFont
 
 from eval_anything.synth import audio, image
 from eval_anything.synth.scene import Scene
+from eval_anything.tasks.amu.data import Record, read_records
+from eval_anything.tasks.amu.twin import read_truth, write_twin
 
 OUT = Path(__file__).parent / "images" / "amu-twin.png"
 FAMILIES = (

@@ -21,11 +21,11 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 import msgspec
+
+from eval_anything.judge import Case, Judge
 from eval_anything.judges.declining import choice
 from eval_anything.judges.layout import agreement, layout
 from eval_anything.judges.words import COLOURS, DIRECTIONS, MAX_CHARS, Words, likeness, words
-
-from eval_anything.judge import Case, Judge
 from eval_anything.values import Reference, Score
 
 _COSTLY = 4

@@ -11,7 +11,7 @@ import msgspec
 
 from eval_anything.errors import DataError, MediaError, StorageError
 from eval_anything.results.results import JOURNAL, MANIFEST
-from eval_anything.results.scan import Record, TaskScan, scan
+from eval_anything.results.scan import Record, Scan, TaskScan, scan
 from eval_anything.stores.manifest import read_manifest
 from eval_anything.stores.rows import ResponseRow, Row, ScoreRow
 from eval_anything.values import Audio, File, Image, Part, ToolCall, ToolResult, Video
@@ -24,17 +24,18 @@ R = TypeVar("R", ResponseRow, ScoreRow)
 _decoder = msgspec.json.Decoder(Row)
 
 
-def export_samples(run_dir: Path) -> list[Path]:
+def export_samples(run_dir: Path, found: Scan | None = None) -> list[Path]:
     """Write `samples_<task>.jsonl` for each task of a run, sorted by id and repeat; returns their paths.
 
     Each has the latest response and its score. Paths of media are relative to the run's directory, where the
     files are written, so that `replay/<run>/samples_<task>.jsonl` finds them. The journal is read twice, by
-    offsets, and never held in memory. Raises DataError for a damaged journal, StorageError.
+    offsets (the first time by `found`, if that is given), and never held in memory. Raises DataError for a
+    damaged journal, StorageError.
     """
     from eval_anything.media.store import ArtifactStore
 
     manifest = read_manifest(run_dir / MANIFEST)
-    found = scan(run_dir / JOURNAL, manifest.tasks)
+    found = found or scan(run_dir / JOURNAL, manifest.tasks)
     store = ArtifactStore(Path(MEDIA))
     names = _file_names(list(found.tasks))
     journal = run_dir / JOURNAL

@@ -106,14 +106,14 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
         return render(self, "html")
 
 
-def build(run_dir: Path) -> Results:
-    """Results of the run in `run_dir`, from its manifest and journal.
+def build(run_dir: Path, found: Scan | None = None) -> Results:
+    """Results of the run in `run_dir`, from its manifest and journal (or what a scan of it found).
 
     Of several rows for one task, id and repeat the last counts. Raises DataError where there is no run or
     where a file of it is damaged.
     """
     manifest = read_manifest(run_dir / MANIFEST)
-    found = scan(run_dir / JOURNAL, manifest.tasks)
+    found = found or scan(run_dir / JOURNAL, manifest.tasks)
     tasks = [_task_result(task, manifest.seed) for task in found.tasks.values()]
     return Results(
         model=manifest.model,

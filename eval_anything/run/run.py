@@ -14,6 +14,7 @@ from eval_anything.errors import BudgetExceeded, Forbidden, StorageError, UsageE
 from eval_anything.media.store import ArtifactStore
 from eval_anything.results.export import export_samples
 from eval_anything.results.results import Results, build, write
+from eval_anything.results.scan import scan
 from eval_anything.run.assembly import Parts, assemble
 from eval_anything.run.budget import ErrorBudget
 from eval_anything.run.config import RunConfig
@@ -22,6 +23,7 @@ from eval_anything.run.pipeline import Pipeline
 from eval_anything.run.progress import Progress
 from eval_anything.stores.cache import ResponseCache
 from eval_anything.stores.journal import Finished, Journal
+from eval_anything.stores.manifest import Manifest
 
 DONE, USAGE, NOT_DONE, INTERRUPTED = 0, 2, 3, 130
 
@@ -50,27 +52,27 @@ def run(config: RunConfig, progress: TextIO | None = sys.stderr) -> Outcome:
     if progress is not None:
         print(f"run directory: {folder}", file=progress, flush=True)
     try:
-        stopped = asyncio.run(_work(parts, folder, progress))
+        stopped = asyncio.run(_work(parts, manifest, folder, progress))
     except UsageError:
         if is_new and not (folder / "journal.jsonl").stat().st_size:
             shutil.rmtree(folder)  # a server that is not there should not leave an empty run behind
         raise
-    results = build(folder)
+    found = scan(folder / "journal.jsonl", manifest.tasks)
+    results = build(folder, found)
     try:
         write(folder, results)
-        export_samples(folder)
+        export_samples(folder, found)
     except StorageError as fault:
         stopped = stopped or str(fault)
     return Outcome(folder, results, stopped)
 
 
-async def _work(parts: Parts, folder: Path, stream: TextIO | None) -> str:
+async def _work(parts: Parts, manifest: Manifest, folder: Path, stream: TextIO | None) -> str:
     """Run the pipeline; returns why it ended early, or nothing."""
     store = ArtifactStore(folder / "media")
     cache = ResponseCache(Path(parts.config.cache).expanduser()) if parts.config.cache else None
-    plans = {plan.name: plan for plan in planned(parts).tasks}
-    fingerprints = {name: plan.fingerprint for name, plan in plans.items()}
-    total = sum(plan.planned for plan in plans.values())
+    fingerprints = {plan.name: plan.fingerprint for plan in manifest.tasks}
+    total = sum(plan.planned for plan in manifest.tasks)
     journal_path = folder / "journal.jsonl"
     started = []
     with Journal(journal_path, secrets(parts)) as journal:
@@ -79,6 +81,7 @@ async def _work(parts: Parts, folder: Path, stream: TextIO | None) -> str:
             for endpoint in parts.endpoints:
                 started.append(endpoint)
                 await endpoint.start(store, cache)
+            asyncio.get_running_loop().run_in_executor(None, _load_for_later)
             with Progress(total, stream) as progress:
                 budget = ErrorBudget(parts.config.error_budget, total)
                 pipeline = Pipeline(parts, fingerprints, store, journal, finished, budget, progress)
@@ -91,3 +94,12 @@ async def _work(parts: Parts, folder: Path, stream: TextIO | None) -> str:
             if cache is not None:
                 cache.close()
     return ""
+
+
+def _load_for_later() -> None:
+    """Import what the results need while answers are waited for."""
+    import numpy
+    import rich.table
+
+    assert numpy
+    assert rich.table

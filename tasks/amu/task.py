@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from eval_anything.tasks.amu import data
-from eval_anything.tasks.amu.data import DIMENSIONS, Record
 
 from eval_anything.errors import DataError
 from eval_anything.judge import Case, Rubric
 from eval_anything.prompts import PromptSet, string_constants
 from eval_anything.stats.aggregate import Means
 from eval_anything.task import Dataset, DataSource, Task
+from eval_anything.tasks.amu import data
+from eval_anything.tasks.amu.data import DIMENSIONS, Record
 from eval_anything.values import File, Message, Params, Reference, Response, Sample, Text
 
 _PROMPTS = ("system_default", "system_safety", "system_instruction_following", "user")

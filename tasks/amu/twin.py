@@ -12,6 +12,10 @@ from random import Random
 from typing import Any
 
 import msgspec
+
+from eval_anything.errors import DataError, StorageError, UsageError
+from eval_anything.media.archive import write_tar_gz
+from eval_anything.synth import audio, image
 from eval_anything.tasks.amu.answerer import Truth
 from eval_anything.tasks.amu.data import DIMENSIONS
 from eval_anything.tasks.amu.twin_instructions import INSTRUCTIONS
@@ -19,10 +23,6 @@ from eval_anything.tasks.amu.twin_perception import PERCEPTION, PERCEPTION_VIDEO
 from eval_anything.tasks.amu.twin_question import Question, annotate
 from eval_anything.tasks.amu.twin_reasoning import REASONING
 from eval_anything.tasks.amu.twin_safety import safety
-
-from eval_anything.errors import DataError, StorageError, UsageError
-from eval_anything.media.archive import write_tar_gz
-from eval_anything.synth import audio, image
 
 SIZE = 164
 """As many items as AMU has."""

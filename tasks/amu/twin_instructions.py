@@ -5,10 +5,10 @@ from __future__ import annotations
 from random import Random
 
 import msgspec
-from eval_anything.tasks.amu.twin_question import Family, Question, medium
 
 from eval_anything.synth.describe import counted, listed, look, objects_phrase, order_phrase, sounds_phrase
 from eval_anything.synth.scene import scene
+from eval_anything.tasks.amu.twin_question import Family, Question, medium
 
 
 def pairs(rng: Random, video: bool) -> Question:

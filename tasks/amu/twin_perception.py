@@ -5,7 +5,6 @@ from __future__ import annotations
 from random import Random
 
 import msgspec
-from eval_anything.tasks.amu.twin_question import Family, Question, medium, sentence
 
 from eval_anything.synth.describe import (
     article,
@@ -19,6 +18,7 @@ from eval_anything.synth.describe import (
     sounds_phrase,
 )
 from eval_anything.synth.scene import CELLS, Scene, draw_objects, draw_sounds, scene
+from eval_anything.tasks.amu.twin_question import Family, Question, medium, sentence
 
 
 def count(rng: Random, video: bool) -> Question:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from eval_anything.tasks.amu.answerer import Truth
-
 from eval_anything.synth.describe import NUMBERS
 from eval_anything.synth.scene import Scene
+from eval_anything.tasks.amu.answerer import Truth
 
 ANNOTATORS = 10
 _NUMBER_WORD = re.compile(rf"\b({'|'.join(NUMBERS[2:])})\b", re.IGNORECASE)

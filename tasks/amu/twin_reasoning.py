@@ -6,7 +6,6 @@ from random import Random
 from typing import Final
 
 import msgspec
-from eval_anything.tasks.amu.twin_question import Family, Question, medium
 
 from eval_anything.synth.describe import ORDINALS, counted, look, number
 from eval_anything.synth.scene import (
@@ -17,6 +16,7 @@ from eval_anything.synth.scene import (
     draw_sounds,
     scene,
 )
+from eval_anything.tasks.amu.twin_question import Family, Question, medium
 
 CORNERS: Final[dict[Shape, int]] = {"triangle": 3, "square": 4, "star": 5}
 """Corners (a star's: its points) of the shapes that can stand for a number."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from random import Random
 
 import msgspec
-from eval_anything.tasks.amu.twin_question import Question, medium
 
 from eval_anything.synth.describe import article, counted, objects_phrase, runs, sounds_phrase
 from eval_anything.synth.scene import (
@@ -21,6 +20,7 @@ from eval_anything.synth.scene import (
     draw_objects,
     draw_sounds,
 )
+from eval_anything.tasks.amu.twin_question import Question, medium
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
 import pytest
+
 from eval_anything.judges.declining import choice
 
 

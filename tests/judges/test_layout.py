@@ -1,7 +1,8 @@
 import pytest
-from eval_anything.judges.layout import agreement, layout
 from hypothesis import given
 from hypothesis import strategies as st
+
+from eval_anything.judges.layout import agreement, layout
 
 REFERENCES = {
     "pairs": ["objects=3; sounds=2"] * 10,

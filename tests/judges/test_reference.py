@@ -4,15 +4,15 @@ import time
 from statistics import mean
 
 import pytest
-from eval_anything.judges.reference import ReferenceJudge, agree
-from eval_anything.tasks.amu.answerer import truthful_answer
-from eval_anything.tasks.amu.data import DIMENSIONS, read_records
-from eval_anything.tasks.amu.twin import read_truth, write_twin
 
 from eval_anything.judge import Case, Rubric
+from eval_anything.judges.reference import ReferenceJudge, agree
 from eval_anything.models.base import NoOptions
 from eval_anything.synth import scene as vocabulary
 from eval_anything.synth.describe import heard, seen
+from eval_anything.tasks.amu.answerer import truthful_answer
+from eval_anything.tasks.amu.data import DIMENSIONS, read_records
+from eval_anything.tasks.amu.twin import read_truth, write_twin
 from eval_anything.values import Message, Reference, Response, Sample, Text
 
 ALL = {"text", "image", "audio", "video"}

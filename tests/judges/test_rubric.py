@@ -3,12 +3,12 @@ import re
 from typing import Any
 
 import pytest
-from eval_anything.judges.rubric import RubricJudge, RubricOptions, judge_prompt, verdict
 from hypothesis import given
 from hypothesis import strategies as st
 
 from eval_anything.errors import ServerFault
 from eval_anything.judge import Case, Rubric
+from eval_anything.judges.rubric import RubricJudge, RubricOptions, judge_prompt, verdict
 from eval_anything.models.base import Model
 from eval_anything.run.endpoint import Endpoint, EndpointOptions
 from eval_anything.values import Capabilities, Message, Params, Request, Response, Sample, Score, Text

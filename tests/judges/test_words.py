@@ -1,7 +1,8 @@
 import pytest
-from eval_anything.judges.words import MAX_CHARS, likeness, words
 from hypothesis import given
 from hypothesis import strategies as st
+
+from eval_anything.judges.words import MAX_CHARS, likeness, words
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from eval_anything.values import Artifact, Audio, MediaPart
 if TYPE_CHECKING:
     from eval_anything.media.store import ArtifactStore
 
-_KEPT_BYTES = 64 * 1024 * 1024
+_KEPT_BYTES = 16 * 1024 * 1024
 # The two forms that `input_audio` takes, and the mime types that are already in them.
 _AUDIO_FORMATS = {
     "audio/wav": "wav",
@@ -35,7 +35,7 @@ class EncodedMedia(msgspec.Struct, frozen=True):
 
 
 class MediaEncoder:
-    """Artifacts to JSON strings, the last 64 MB of them kept. Thread-safe."""
+    """Artifacts to JSON strings, the last 16 MB of them kept. Thread-safe."""
 
     def __init__(self, store: "ArtifactStore") -> None:
         self._store = store

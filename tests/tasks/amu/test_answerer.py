@@ -1,9 +1,9 @@
 from random import Random
 
 import pytest
-from eval_anything.tasks.amu.answerer import Truth, truthful_answer
 
 from eval_anything.synth.scene import scene
+from eval_anything.tasks.amu.answerer import Truth, truthful_answer
 
 TRUTHS = [Truth(scene(Random(i), video=i % 2 == 0), "count", f"Right answer {i}.") for i in range(20)]
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from eval_anything.tasks.amu import data
 from servers.hub_server import HubServer
 
 from eval_anything.errors import DataError
 from eval_anything.media.archive import write_tar_gz
 from eval_anything.task import DataSource
+from eval_anything.tasks.amu import data
 
 
 @pytest.fixture(scope="module")

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from eval_anything.judges.rubric import judge_prompt
-from eval_anything.tasks.amu.task import AMU, AMUOptions
 from servers.openai_server import OpenAIServer, completion, in_thread
 
 import eval_anything
 from eval_anything.errors import DataError, UsageError
+from eval_anything.judges.rubric import judge_prompt
 from eval_anything.stores.journal import read_rows
 from eval_anything.stores.rows import ResponseRow
 from eval_anything.task import DataSource
+from eval_anything.tasks.amu.task import AMU, AMUOptions
 from eval_anything.values import Audio, Image, Message, Response, Text, Video
 
 PUBLISHED = """

@@ -9,12 +9,12 @@ from collections import Counter
 import msgspec
 import numpy as np
 import pytest
-from eval_anything.tasks.amu.data import DIMENSIONS, read_records
-from eval_anything.tasks.amu.twin import SHARES, read_truth, write_twin
 
 from eval_anything.errors import DataError, UsageError
 from eval_anything.media.convert import load_image, load_video
 from eval_anything.synth import describe, image
+from eval_anything.tasks.amu.data import DIMENSIONS, read_records
+from eval_anything.tasks.amu.twin import SHARES, read_truth, write_twin
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@ import re
 from random import Random
 
 import pytest
+
 from eval_anything.tasks.amu.twin_instructions import INSTRUCTIONS
 
 FORMS = {

@@ -1,9 +1,9 @@
 from random import Random
 
 import pytest
-from eval_anything.tasks.amu.twin_perception import PERCEPTION_VIDEO, motion_and_first
 
 from eval_anything.synth.scene import CELLS
+from eval_anything.tasks.amu.twin_perception import PERCEPTION_VIDEO, motion_and_first
 
 
 @pytest.mark.parametrize("video", [False, True])

@@ -1,9 +1,9 @@
 from random import Random
 
 import pytest
-from eval_anything.tasks.amu.twin_question import Question, annotate, in_digits, sentence
 
 from eval_anything.synth.scene import scene
+from eval_anything.tasks.amu.twin_question import Question, annotate, in_digits, sentence
 
 QUESTION = Question(
     family="count",

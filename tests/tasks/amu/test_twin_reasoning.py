@@ -1,9 +1,9 @@
 from random import Random
 
 import pytest
-from eval_anything.tasks.amu.twin_reasoning import REASONING
 
 from eval_anything.synth.describe import number
+from eval_anything.tasks.amu.twin_reasoning import REASONING
 
 CORNERS = {3: "triangle", 4: "square", 5: "star"}
 

@@ -1,6 +1,7 @@
 from random import Random
 
 import pytest
+
 from eval_anything.judges.declining import choice
 from eval_anything.tasks.amu.twin_safety import HAZARDS, safety
 

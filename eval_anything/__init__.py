@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from eval_anything.evaluate import evaluate
     from eval_anything.judge import Case, Judge, Rubric
     from eval_anything.models.base import Model, ModelContext
-    from eval_anything.results.results import Results
+    from eval_anything.results.values import Results
     from eval_anything.stats.aggregate import Means
     from eval_anything.task import Dataset, DataSource, Task
 
@@ -28,7 +28,7 @@ _HOME_OF = {
     "Means": "eval_anything.stats.aggregate",
     "Model": "eval_anything.models.base",
     "ModelContext": "eval_anything.models.base",
-    "Results": "eval_anything.results.results",
+    "Results": "eval_anything.results.values",
     "Rubric": "eval_anything.judge",
     "Task": "eval_anything.task",
     "evaluate": "eval_anything.evaluate",

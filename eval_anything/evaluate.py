@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eval_anything.errors import EvalAnythingError
-from eval_anything.results.results import Results
+from eval_anything.results.values import Results
 from eval_anything.run.config import make_config
 from eval_anything.run.run import Outcome, run
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from eval_anything.results.results import Results
     from eval_anything.results.table import Format
+    from eval_anything.results.values import Results
 
 SUMMARY = (
     "Show the results of a run, also of one that is unfinished; write them to a file; export its samples."

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from eval_anything.results.results import Results, TaskResult
 from eval_anything.results.words import NONE, consumption, counted, number, percent
 from eval_anything.stats.metrics import MetricResult
+
+if TYPE_CHECKING:
+    from eval_anything.results.values import Results, TaskResult
 
 COLUMNS = ("metric", "value", "95% interval", "n", "scored", "missing", "truncated", "judge errors", "judge")
 NUMERIC = range(1, 8)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from eval_anything.results import escape
 from eval_anything.results.layout import COLUMNS, NUMERIC, Block, page
-from eval_anything.results.results import Results
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+    from eval_anything.results.values import Results
 
 Format = Literal["table", "md", "csv", "json", "latex", "html"]
 FORMATS: tuple[Format, ...] = get_args(Format)

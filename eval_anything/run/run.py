@@ -13,8 +13,9 @@ import msgspec
 from eval_anything.errors import BudgetExceeded, Forbidden, StorageError, UsageError
 from eval_anything.media.store import ArtifactStore
 from eval_anything.results.export import export_samples
-from eval_anything.results.results import Results, build, write
+from eval_anything.results.results import build, write
 from eval_anything.results.scan import scan
+from eval_anything.results.values import Results
 from eval_anything.run.assembly import Parts, assemble
 from eval_anything.run.budget import ErrorBudget
 from eval_anything.run.config import RunConfig

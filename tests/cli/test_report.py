@@ -11,8 +11,9 @@ import pytest
 
 from eval_anything.cli import report
 from eval_anything.cli.main import main
-from eval_anything.results.results import Results, build, write
+from eval_anything.results.results import build, write
 from eval_anything.results.table import FORMATS, Format, render
+from eval_anything.results.values import Results
 from eval_anything.stats.aggregate import Means
 from eval_anything.stores.journal import Journal
 from eval_anything.stores.manifest import Manifest, TaskPlan, write_manifest

@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from eval_anything.results.results import Results, build
+from eval_anything.results.results import build
 from eval_anything.results.table import FORMATS, print_table, render
+from eval_anything.results.values import Results
 from eval_anything.stats.aggregate import Means
 from eval_anything.values import Usage
 

@@ -1,0 +1,129 @@
+"""What a run came to, as values: counts, metrics of each task, the whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from eval_anything.stats.aggregate import MissingPolicy
+from eval_anything.stats.metrics import MetricResult
+from eval_anything.values import Usage
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the responses planned; the latest row of each counts."""
+
+    planned: int
+    finished: int
+    """Responses that came to an end: scored, or known to have no score."""
+    responses: int
+    """Responses in the journal, judged or not."""
+    ok: int
+    refused: int
+    truncated: int
+    skipped: int
+    errors: dict[str, int]
+    """By the kind of fault."""
+    empty: int
+    """Among ok and truncated: answers without any media or text."""
+    scored: int
+    missing: dict[str, int]
+    """Finished responses without a score, by score state."""
+    judge_attempts: int
+    """Verdicts asked of the judge: scored + unparsed + judge_error."""
+    judge_failures: int
+    """unparsed + judge_error."""
+    judge_error_rate: float | None
+    """Failures by attempts; None where the judge was never asked."""
+
+
+class TaskResult(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    version: str
+    fingerprint: str
+    data: str
+    """"hub", "path" or "synthetic"."""
+    comparable: bool
+    """Whether the numbers may stand beside published ones: real data, and the protocol's judge."""
+    judge: str
+    protocol_judge: bool
+    missing_policy: MissingPolicy
+    metrics: list[MetricResult]
+    """The headline first, then its groups."""
+    counts: Counts
+    model_usage: Usage
+    judge_usage: Usage
+    seconds: float
+    """Model time: seconds of all requests added up, answers from the cache left out."""
+    masked: dict[str, int]
+    """Samples from which a modality was dropped, by modality."""
+    model_notes: dict[str, int]
+    """What the model's provider noted on responses, with how many carry it; the most frequent."""
+    notes: list[str]
+
+    @property
+    def headline(self) -> MetricResult:
+        return self.metrics[0]
+
+
+class Results(msgspec.Struct, frozen=True, kw_only=True):
+    format: int = 1
+    model: str
+    created: str
+    """When the run was made (ISO 8601, UTC)."""
+    tasks: list[TaskResult]
+    complete: bool
+    """Whether every response planned has come to an end."""
+    notes: list[str]
+    journal_bytes: int
+    """How much of the journal went in: more there now means that these results are out of date."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One flat dict for each metric: `pandas.DataFrame(results.rows())`."""
+        return [_row(self, task, metric) for task in self.tasks for metric in task.metrics]
+
+    def __str__(self) -> str:
+        from eval_anything.results.table import render
+
+        return render(self, "table").rstrip()
+
+    def _repr_html_(self) -> str:
+        from eval_anything.results.table import render
+
+        return render(self, "html")
+
+
+def _row(results: Results, task: TaskResult, metric: MetricResult) -> dict[str, Any]:
+    states = ("unparsed", "judge_error", "refused", "no_response")
+    return {
+        "model": results.model,
+        "task": task.name,
+        "task_version": task.version,
+        "metric": metric.name,
+        "headline": metric.headline,
+        "value": metric.value,
+        "low": metric.low,
+        "high": metric.high,
+        "n": metric.n,
+        "n_scored": metric.n_scored,
+        "n_missing": metric.missing,
+        **{f"missing_{state}": metric.n_missing.get(state, 0) for state in states},
+        "missing_unfinished": metric.missing - sum(metric.n_missing.values()),
+        "missing_policy": task.missing_policy,
+        "n_imputed": metric.n_imputed,
+        "n_truncated": metric.n_truncated,
+        "judge": task.judge,
+        "judge_error_rate": metric.judge_error_rate,
+        "protocol_judge": task.protocol_judge,
+        "data": task.data,
+        "comparable": task.comparable,
+        "complete": results.complete,
+        "scale_low": metric.scale_low,
+        "scale_high": metric.scale_high,
+        "higher_is_better": metric.higher_is_better,
+        "reason": metric.reason,
+        "interval_reason": metric.interval_reason,
+        "fingerprint": task.fingerprint,
+        "created": results.created,
+    }

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 READY := $(VENV)/.ready
 
 .PHONY: demo test lint bench clean
@@ -25,6 +25,7 @@ bench: $(READY)  ## prints tables; see bench/README.md
 
 # torch first and by its exact version: a newer one may bring gigabytes of packages for GPUs that are not there.
 $(READY): pyproject.toml constraints.txt
+	@echo "setting up $(VENV) once: about 2 GB, a few minutes"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --upgrade pip "setuptools>=77" wheel
 	$(PIP) torch==2.13.0

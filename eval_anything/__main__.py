@@ -1,5 +1,5 @@
 """`python -m eval_anything`: the same as the command `eval-anything`."""
 
-from eval_anything.cli.main import main
+from eval_anything.cli.main import console
 
-raise SystemExit(main())
+console()

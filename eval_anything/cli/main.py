@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -16,6 +17,7 @@ _VERBS = {
     "synth": "write synthetic twins of benchmarks",
     "cache": "look at or empty the response cache",
 }
+_PIPE_CLOSED = 141
 _EXAMPLES = """examples:
   eval-anything run --model fake/echo --tasks amu --data synthetic
   eval-anything run --model openai/gpt-4o --tasks amu
@@ -51,9 +53,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("eval-anything: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        sys.stderr.close()
-        return 141
+        return _PIPE_CLOSED
     return code
+
+
+def console() -> NoReturn:
+    """The command `eval-anything`: `main`, and then an end without tearing the interpreter down, which
+    takes a tenth of a second and frees nothing that the end of the process does not."""
+    code = main()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:  # whoever read the output has gone
+        code = code or _PIPE_CLOSED
+    os._exit(code)
 
 
 class Parser(argparse.ArgumentParser):
@@ -99,7 +112,3 @@ def _help() -> str:
         "Evaluation of any-to-any models: text, image, audio and video, in and out."
         f"\n\nverbs (eval-anything VERB --help says more):\n{verbs}\n\n{_EXAMPLES}"
     )
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import shutil
 import sys
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import msgspec
 
 from eval_anything.errors import BudgetExceeded, Forbidden, StorageError, UsageError
 from eval_anything.media.store import ArtifactStore
-from eval_anything.results.export import export_samples
-from eval_anything.results.results import build, write
-from eval_anything.results.scan import scan
-from eval_anything.results.values import Results
 from eval_anything.run.assembly import Parts, assemble
 from eval_anything.run.budget import ErrorBudget
 from eval_anything.run.config import RunConfig
@@ -26,14 +23,19 @@ from eval_anything.stores.cache import ResponseCache
 from eval_anything.stores.journal import Finished, Journal
 from eval_anything.stores.manifest import Manifest
 
-DONE, USAGE, NOT_DONE, INTERRUPTED = 0, 2, 3, 130
+if TYPE_CHECKING:
+    from eval_anything.results.values import Results
+
+DONE, NOT_DONE = 0, 3
+_LOAD_AFTER_S = 0.2
+"""When the first requests are out and their answers are waited for."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
     """What a run came to."""
 
     folder: Path
-    results: Results
+    results: "Results"
     stopped: str = ""
     """Why it ended early; empty when it did not."""
 
@@ -58,6 +60,16 @@ def run(config: RunConfig, progress: TextIO | None = sys.stderr) -> Outcome:
         if is_new and not (folder / "journal.jsonl").stat().st_size:
             shutil.rmtree(folder)  # a server that is not there should not leave an empty run behind
         raise
+    return _finish(folder, manifest, stopped)
+
+
+def _finish(folder: Path, manifest: Manifest, stopped: str) -> Outcome:
+    """Derive results and exports from the journal."""
+    # Not imported before they are needed: the first request should not wait for them.
+    from eval_anything.results.export import export_samples
+    from eval_anything.results.results import build, write
+    from eval_anything.results.scan import scan
+
     found = scan(folder / "journal.jsonl", manifest.tasks)
     results = build(folder, found)
     try:
@@ -82,7 +94,8 @@ async def _work(parts: Parts, manifest: Manifest, folder: Path, stream: TextIO |
             for endpoint in parts.endpoints:
                 started.append(endpoint)
                 await endpoint.start(store, cache)
-            asyncio.get_running_loop().run_in_executor(None, _load_for_later)
+            loop = asyncio.get_running_loop()
+            loop.call_later(_LOAD_AFTER_S, loop.run_in_executor, None, _load_for_later)
             with Progress(total, stream) as progress:
                 budget = ErrorBudget(parts.config.error_budget, total)
                 pipeline = Pipeline(parts, fingerprints, store, journal, finished, budget, progress)
@@ -99,8 +112,5 @@ async def _work(parts: Parts, manifest: Manifest, folder: Path, stream: TextIO |
 
 def _load_for_later() -> None:
     """Import what the results need while answers are waited for."""
-    import numpy
-    import rich.table
-
-    assert numpy
-    assert rich.table
+    for module in ("numpy", "rich.table", "eval_anything.results.export", "eval_anything.results.table"):
+        importlib.import_module(module)

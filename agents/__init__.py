@@ -1,1 +1,1 @@
-"""Tool-calling agents and the media tools that they call (none yet: see docs/architecture.md)."""
+"""Tool-calling agents, and the media tools that they call."""

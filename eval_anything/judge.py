@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from eval_anything.models.base import NoOptions
-from eval_anything.values import Params, Response, Sample, Score
+from eval_anything.values import Modality, Params, Response, Sample, Score
 
 if TYPE_CHECKING:
+    from eval_anything.media.store import ArtifactStore
     from eval_anything.run.endpoint import Endpoint
 
 
@@ -38,6 +39,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     rubric: Rubric
     repeat: int = 0
     task: str = ""
+    store: "ArtifactStore | None" = None
+    """Where the media of the response are; set by the run."""
 
 
 class Judge(abc.ABC):
@@ -57,6 +60,13 @@ class Judge(abc.ABC):
     def label(self) -> str:
         """How the judge is named on every number that it gave."""
         return self.name if self.endpoint is None else f"{self.name}:{self.endpoint.label}"
+
+    def identity(self) -> dict[str, Any]:
+        """What decides its scores besides name, options and the judging model: checkpoint hashes."""
+        return {}
+
+    def check(self, outputs: tuple[Modality, ...]) -> None:  # noqa: B027 - most judges can judge anything
+        """Raises UsageError where it cannot judge answers in `outputs` (a model without image input, say)."""
 
     @abc.abstractmethod
     async def score(self, case: Case) -> Score: ...

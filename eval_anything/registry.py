@@ -1,6 +1,6 @@
-"""Registries of tasks, models and judges: lazy, found through entry points or a folder.
+"""Registries of tasks, models, judges, agents, groups: lazy; found through entry points or a folder.
 
-A plug-in is a class (a `Task`, `Model` or `Judge`). An installed package names it in its metadata,
+A plug-in is a class (a `Task`, `Model`, `Judge`, `Agent` or `Group`). An installed package names it in its metadata,
 
     [project.entry-points."eval_anything.tasks"]
     my_task = "my_package.my_task:MyTask"
@@ -94,6 +94,18 @@ def _judge() -> type[Any]:
     return Judge
 
 
+def _agent() -> type[Any]:
+    from eval_anything.agent import Agent
+
+    return Agent
+
+
+def _group() -> type[Any]:
+    from eval_anything.group import Group
+
+    return Group
+
+
 class Plugins:
     """The registries of one run: what is installed, and what `--include` adds for it alone."""
 
@@ -101,11 +113,13 @@ class Plugins:
         self.tasks: Registry[Any] = Registry("task", _task)
         self.models: Registry[Any] = Registry("model", _model)
         self.judges: Registry[Any] = Registry("judge", _judge)
+        self.agents: Registry[Any] = Registry("agent", _agent)
+        self.groups: Registry[Any] = Registry("group", _group)
         for path in include:
             self.include(Path(path))
 
     def include(self, path: Path) -> None:
-        """Add every Task, Model and Judge that the Python files of a folder (or one file) define.
+        """Add every Task, Model, Judge, Agent and Group that the Python files of a folder (or a file) define.
 
         Files are imported, so they are trusted as any code that one runs. Raises UsageError where nothing
         is found or a file does not import.
@@ -120,10 +134,10 @@ class Plugins:
                 if inspect.isclass(value) and value.__module__ == module.__name__:
                     found += self._add_class(value, file)
         if not found:
-            raise UsageError(f"--include: {path} defines no task, model or judge")
+            raise UsageError(f"--include: {path} defines no task, model, judge, agent or group")
 
     def _add_class(self, value: type, file: Path) -> bool:
-        for registry in (self.tasks, self.models, self.judges):
+        for registry in (self.tasks, self.models, self.judges, self.agents, self.groups):
             base, name = registry._base(), getattr(value, "name", None)
             if registry is self.models:
                 name = getattr(value, "provider", None)

@@ -55,6 +55,8 @@ class Task(abc.ABC):
     summary: ClassVar[str]
     inputs: ClassVar[tuple[Modality, ...]]
     outputs: ClassVar[tuple[Modality, ...]] = ("text",)
+    required: ClassVar[tuple[Modality, ...]] = ()
+    """Outputs that every answer must hold; the others of `outputs` are the model's choice."""
     licence: ClassVar[str] = ""
     citation: ClassVar[str] = ""
     homepage: ClassVar[str] = ""

@@ -45,7 +45,7 @@ def test_an_included_task_cannot_replace_a_built_in_one(text_task: str, tmp_path
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("x = 1\n", "defines no task, model or judge"),
+        ("x = 1\n", "defines no task, model, judge, agent or group"),
         ("import nonexistent_library_xyz\n", "does not import: ModuleNotFoundError"),
         ("def f(:\n", "does not import: SyntaxError"),
     ],

@@ -14,7 +14,11 @@ from eval_anything.run.endpoint import merge
 def identity(parts: Parts, item: TaskParts) -> dict[str, Any]:
     """Task, data, model, judge and parameters, as plain JSON values."""
     task, model = item.task, parts.model
-    judge: dict[str, Any] = {"name": item.judge.name, "options": msgspec.to_builtins(item.judge.options)}
+    judge: dict[str, Any] = {
+        "name": item.judge.name,
+        "options": msgspec.to_builtins(item.judge.options),
+        **item.judge.identity(),
+    }
     if item.judge.endpoint is not None:
         judge["model"] = item.judge.endpoint.identity()
     found = {

@@ -180,7 +180,9 @@ class Pipeline:
             return Score(value=None, state=state, reason=said, judge=judge.label)
         try:
             case = unit.parts.task.case(row.sample, response)
-            case = msgspec.structs.replace(case, repeat=unit.repeat, task=unit.parts.task.name)
+            case = msgspec.structs.replace(
+                case, repeat=unit.repeat, task=unit.parts.task.name, store=self.store
+            )
             return await judge.score(case)
         except EvalAnythingError:
             raise

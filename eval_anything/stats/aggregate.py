@@ -21,6 +21,8 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
     """Name of the headline metric."""
     groups: tuple[str, ...] = ()
     """Groups in the order in which they are shown; empty: one plain mean over all samples."""
+    components: tuple[str, ...] = ()
+    """Names in `Score.components` that are averaged by themselves, under the headline."""
     low: float = 0.0
     high: float = 1.0
     """Ends of the scale, for display and for the missing policy."""

@@ -43,6 +43,9 @@ class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     messages: tuple[Message, ...]
     output_modalities: tuple[Modality, ...] = ("text",)
+    """What the answer may hold."""
+    required_modalities: tuple[Modality, ...] = ()
+    """What it must hold: all of them for synergy; none where the choice is the model's (selection)."""
     tools: tuple[Tool, ...] = ()
     params: Params = Params()
     draw: int = 0

@@ -6,7 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from eval_anything.values.message import Part, Text
+from eval_anything.values.message import Message, Part, Text, part_modality
+from eval_anything.values.modality import MODALITIES, Modality
 
 State = Literal["ok", "refused", "truncated", "error", "skipped"]
 """ok: a whole answer. refused: declined by the model's API or a content filter. truncated: cut at the
@@ -61,6 +62,13 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     seconds: float = 0.0
     """From sending the request to having the whole answer, the last attempt only."""
     cached: bool = False
+    selected: tuple[Modality, ...] = ()
+    """The modalities that the model chose to answer in, also where a tool then failed to make one; empty
+    where no agent was at work: then the parts tell."""
+    trace: tuple[Message, ...] = ()
+    """What an agent's turns were: the model's messages, tool calls and their results, in order."""
+    tool_usage: Usage = Usage()
+    """What the tools consumed; `usage` is the model's own."""
     notes: tuple[str, ...] = ()
     """Changes made on the way, such as a media conversion that the model's contract needed."""
 
@@ -68,6 +76,14 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def text(self) -> str:
         """The answer's text: text parts joined by newlines, without reasoning."""
         return "\n".join(p.text for p in self.parts if isinstance(p, Text))
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """In which modalities the answer was meant to be, in the order text, image, audio, video."""
+        if self.selected:
+            return tuple(m for m in MODALITIES if m in self.selected)
+        held = {part_modality(p) for p in self.parts if not (isinstance(p, Text) and not p.text.strip())}
+        return tuple(m for m in MODALITIES if m in held)
 
     @property
     def answered(self) -> bool:

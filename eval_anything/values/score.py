@@ -23,5 +23,9 @@ class Score(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who gave it: "reference", or a judge's shape and model, "rubric:openai/gpt-4o"."""
     details: dict[str, Any] = {}
     """The judge's replies, components of the score, recorded changes to what the judge was shown."""
+    components: dict[str, float | None] = {}
+    """Scores of parts that are reported by themselves (synergy: one for each pair of modalities)."""
+    weight: float = 1.0
+    """How much it counts in a mean (a prompt with several questions, where questions count alike)."""
     usage: Usage = Usage()
     """What judging consumed."""

@@ -1,0 +1,1 @@
+"""The synergy judge: how well two modalities of an answer work together, by a reward model."""

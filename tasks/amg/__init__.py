@@ -1,0 +1,1 @@
+"""AMG: all-modality generation."""

@@ -1,6 +1,7 @@
 """Registries of tasks, models, judges, agents, groups: lazy; found through entry points or a folder.
 
-A plug-in is a class (a `Task`, `Model`, `Judge`, `Agent` or `Group`). An installed package names it in its metadata,
+A plug-in is a class: a `Task`, `Model`, `Judge`, `Agent` or `Group`. An installed package names it in its
+metadata,
 
     [project.entry-points."eval_anything.tasks"]
     my_task = "my_package.my_task:MyTask"

@@ -67,6 +67,8 @@ class Task(abc.ABC):
     """The judge that the published protocol prescribes; the default on real data."""
     offline_judge: ClassVar[str] = ""
     """The default on synthetic data."""
+    offline_tool: ClassVar[str] = ""
+    """The media generator that agents are given on synthetic data where none is named."""
     Options: ClassVar[type[msgspec.Struct]] = NoOptions
     params: ClassVar[Params] = Params(temperature=0.0, max_tokens=1024)
     """How the model decodes unless the user says otherwise."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-SUMMARY = "List tasks, models or judges: built-in, installed, and included."
+SUMMARY = "List tasks, groups of tasks, models, agents or judges: built-in, installed, and included."
 EXAMPLES = """  eval-anything ls tasks
   eval-anything ls models --json
   eval-anything ls judges --include my_plugins/"""
 
-_KINDS = ("tasks", "models", "judges")
+_KINDS = ("tasks", "groups", "models", "agents", "judges")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

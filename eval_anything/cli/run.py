@@ -15,6 +15,8 @@ EXAMPLES = """  eval-anything run --model fake/echo --tasks amu --data synthetic
       --judge openai/judge -J base_url=http://localhost:8001/v1 --out runs/my-model
   eval-anything run --model hf/path/to/checkpoint --tasks amu -M batch_size=16 --mask audio
   eval-anything run --model replay/responses.jsonl --tasks amu --data path/to/EvalAnything-AMU
+  eval-anything run --model openai/gpt-4o --tasks amu,amg --agent native \\
+      -A image=diffusers/black-forest-labs/FLUX.1-schnell -A image.steps=4 -A audio=diffusers/cvssp/audioldm2-large
   eval-anything run --config run.yaml --limit 50
 
 An unfinished run goes on where it stopped: the same command with --out DIR. Keys are read from the
@@ -50,6 +52,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--missing",
         choices=("exclude", "floor", "zero"),
         help="what an answer without a usable verdict counts as (default: left out, and counted)",
+    )
+    made = parser.add_argument_group("how media are made")
+    made.add_argument(
+        "--agent", metavar="NAME", help="native, text-protocol or none; see `eval-anything ls agents`"
+    )
+    made.add_argument(
+        "-A",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="option of the agent, or a tool of it: image=SPEC, image.KEY=VALUE; the same for audio and video",
     )
     options = parser.add_argument_group("options of the parts")
     options.add_argument("--base-url", metavar="URL", help="the model's server; short for -M base_url=URL")
@@ -114,11 +127,24 @@ def _config(args: argparse.Namespace) -> Any:
     from eval_anything.run.config import make_config, read_config
 
     values: dict[str, Any] = read_config(Path(args.config)) if args.config else {}
-    plain = ("model", "tasks", "data", "limit", "mask", "repeats", "seed", "prompts", "missing", "include")
+    plain = (
+        "model",
+        "agent",
+        "tasks",
+        "data",
+        "limit",
+        "mask",
+        "repeats",
+        "seed",
+        "prompts",
+        "missing",
+        "include",
+    )
     for name in (*plain, "out", "concurrency", "error_budget", "cache"):
         if (given := getattr(args, name)) is not None:
             values[name] = given
-    for name, flag in (("model_options", "-M"), ("judge_options", "-J"), ("task_options", "-T")):
+    flags = {"model_options": "-M", "judge_options": "-J", "task_options": "-T", "agent_options": "-A"}
+    for name, flag in flags.items():
         values[name] = {**(values.get(name) or {}), **pairs(flag, getattr(args, flag[1]))}
     if args.base_url:
         values["model_options"]["base_url"] = args.base_url

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +10,15 @@ import msgspec
 
 from eval_anything.errors import DataError, UnknownName, UsageError
 from eval_anything.judge import Judge
-from eval_anything.models.base import Model
-from eval_anything.options import option_names, parse, split
+from eval_anything.options import option_names, parse
 from eval_anything.registry import Plugins
 from eval_anything.run.config import RunConfig, check_option_tasks, options_for
-from eval_anything.run.endpoint import Endpoint, EndpointOptions
+from eval_anything.run.endpoint import Endpoint, make_endpoint
+from eval_anything.run.equipment import Equipment, Equipped
 from eval_anything.suggest import nearest
 from eval_anything.synth.home import twin_folder
 from eval_anything.task import Dataset, DataSource, Task
-from eval_anything.values import Modality, Params
+from eval_anything.values import Modality
 
 
 class TaskParts(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +27,8 @@ class TaskParts(msgspec.Struct, frozen=True, kw_only=True):
     task: Task
     dataset: Dataset
     judge: Judge
+    agent: Equipped | None
+    """Who answers where media are asked for; None: the model alone, in one request."""
     is_protocol_judge: bool
     allowed: tuple[Modality, ...]
     """Input modalities that the model is given; others are masked."""
@@ -40,57 +42,58 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     tasks: tuple[TaskParts, ...]
     judges: tuple[Endpoint, ...]
     """Endpoints of the judging models; one for each distinct spec and options."""
+    tools: tuple[Endpoint, ...]
+    """Endpoints of the media tools, likewise."""
+    groups: tuple[str, ...]
+    """Groups that were asked for by name."""
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
-        return (self.model, *self.judges)
+        return (self.model, *self.judges, *self.tools)
 
 
 def assemble(config: RunConfig) -> Parts:
     """Raises a UsageError for whatever cannot work, before any model call, cheapest checks first."""
     plugins = Plugins(config.include)
-    classes = [plugins.tasks.get(name) for name in config.tasks]
+    names, groups = expand(plugins, config.tasks)
+    classes = [plugins.tasks.get(name) for name in names]
     for flag, options in (("-J", config.judge_options), ("-T", config.task_options)):
-        check_option_tasks(flag, options, config.tasks)
+        check_option_tasks(flag, options, names)
     for name in config.judge:
-        if name != "*" and name not in config.tasks:
-            raise UnknownName(f"--judge {name}=...: no such task in this run ({', '.join(config.tasks)})")
+        if name != "*" and name not in names:
+            raise UnknownName(f"--judge {name}=...: no such task in this run ({', '.join(names)})")
     source = parse_data(config.data)
     tasks = [_make_task(cls, config) for cls in classes]
     model = make_endpoint(plugins, config.model, config.model_options, config.concurrency, "-M")
     judges = _Judges(plugins, config, model)
     made = [judges.make(task, source) for task in tasks]
-    for task in tasks:
-        _check_outputs(task, model)
+    for task, (judge, _) in zip(tasks, made, strict=True):
+        judge.check(task.outputs)
+    equipment = Equipment(plugins, config, model)
+    agents = [equipment.equip(task, source) for task in tasks]
     allowed = tuple(m for m in model.capabilities().inputs if m not in config.mask)
     datasets = [open_data(task, source) for task in tasks]
     return Parts(
         config=config,
         model=model,
         judges=tuple(judges.endpoints.values()),
+        tools=tuple(equipment.endpoints.values()),
+        groups=groups,
         tasks=tuple(
-            TaskParts(task=t, dataset=d, judge=j, is_protocol_judge=p, allowed=allowed)
-            for t, d, (j, p) in zip(tasks, datasets, made, strict=True)
+            TaskParts(task=t, dataset=d, judge=j, is_protocol_judge=p, allowed=allowed, agent=a)
+            for t, d, (j, p), a in zip(tasks, datasets, made, agents, strict=True)
         ),
     )
 
 
-def make_endpoint(
-    plugins: Plugins, spec: str, options: Mapping[str, Any], concurrency: int, flag: str
-) -> Endpoint:
-    """A model behind its limiter, from its spec and the flat `key=value` options of the command line."""
-    provider, slash, name = spec.partition("/")
-    if not slash or not name:
-        names = plugins.models.names()
-        hint = f"; did you mean {hit + '/...'!r}?" if (hit := nearest(provider, names)) else ""
-        raise UnknownName(
-            f"model {spec!r} is not of the form provider/name{hint} (known: {', '.join(names)})"
-        )
-    cls = plugins.models.get(provider)
-    where = f"{flag}, options of {spec}"
-    own, transport, params = split(options, (cls.Options, EndpointOptions, Params), where)
-    model: Model = cls(name, own)
-    return Endpoint(spec, model, params, transport, concurrency)
+def expand(plugins: Plugins, names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Tasks, with groups replaced by theirs and each named once; and the groups among `names`."""
+    groups = tuple(name for name in names if name in plugins.groups.names())
+    tasks: dict[str, None] = {}
+    for name in names:
+        members = plugins.groups.get(name).tasks if name in groups else (name,)
+        tasks.update(dict.fromkeys(members))
+    return tuple(tasks), groups
 
 
 def parse_data(text: str) -> DataSource:
@@ -132,14 +135,6 @@ def _make_task(cls: type[Task], config: RunConfig) -> Task:
         cls.Options, options_for(cls.name, config.task_options), f"-T, options of task {cls.name}"
     )
     return cls(options, Path(config.prompts).expanduser() if config.prompts else None)
-
-
-def _check_outputs(task: Task, model: Endpoint) -> None:
-    lacking = [m for m in task.outputs if m not in model.capabilities().outputs]
-    if lacking:
-        raise UsageError(
-            f"task {task.name} needs {', '.join(lacking)} output, which {model.label} does not give"
-        )
 
 
 class _Judges:

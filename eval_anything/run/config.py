@@ -21,10 +21,16 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     model: str
     """Model spec, provider/name: openai/gpt-4o, hf/path, replay/file.jsonl, fake/echo."""
     tasks: tuple[str, ...]
+    """Names of tasks, and of groups of tasks ("amg")."""
     data: str = "hub"
     """hub, synthetic, synthetic:n=64,seed=1, or a folder in the benchmark's own layout."""
     judge: dict[str, str] = {}
     """Judge spec by task; under "*" the one for all others. Empty: the task's own default."""
+    agent: str | None = None
+    """How media are made where a task asks for them: native, text-protocol, none, or one of your own. By
+    default none where the model gives such media itself, else text-protocol."""
+    agent_options: dict[str, Any] = {}
+    """Options of the agent, and its media tools: `image=SPEC`, `image.OPTION=VALUE`; audio, video likewise."""
     model_options: dict[str, Any] = {}
     judge_options: dict[str, Any] = {}
     """Keys are `option` or `TASK:option`."""

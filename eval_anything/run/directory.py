@@ -29,6 +29,7 @@ def planned(parts: Parts) -> Manifest:
         config=shown_config(config),
         versions=_versions(),
         seed=config.seed or 0,
+        groups=parts.groups,
     )
 
 

@@ -5,16 +5,27 @@ from __future__ import annotations
 import asyncio
 import random
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
-from eval_anything.errors import Forbidden, MediaError, ModelError, RateLimited, StorageError, TransportFault
+from eval_anything.errors import (
+    Forbidden,
+    MediaError,
+    ModelError,
+    RateLimited,
+    StorageError,
+    TransportFault,
+    UnknownName,
+)
 from eval_anything.media.store import ArtifactStore
 from eval_anything.models.base import Model, ModelContext
+from eval_anything.options import split
+from eval_anything.registry import Plugins
 from eval_anything.run.limiter import Limiter
 from eval_anything.stores.cache import ResponseCache
+from eval_anything.suggest import nearest
 from eval_anything.values import Capabilities, Fault, Params, Reasoning, Request, Response, Text, Usage
 
 
@@ -131,6 +142,24 @@ class Endpoint:
             return 0.0  # the limiter holds everybody back until then
         ceiling = min(30.0, self.options.backoff_s * 2.0 ** (attempt - 1))
         return ceiling * self._jitter.uniform(0.5, 1.0)
+
+
+def make_endpoint(
+    plugins: Plugins, spec: str, options: Mapping[str, Any], concurrency: int, flag: str
+) -> Endpoint:
+    """A model behind its limiter, from its spec and the flat `key=value` options of the command line."""
+    provider, slash, name = spec.partition("/")
+    if not slash or not name:
+        names = plugins.models.names()
+        hint = f"; did you mean {hit + '/...'!r}?" if (hit := nearest(provider, names)) else ""
+        raise UnknownName(
+            f"model {spec!r} is not of the form provider/name{hint} (known: {', '.join(names)})"
+        )
+    cls = plugins.models.get(provider)
+    where = f"{flag}, options of {spec}"
+    own, transport, params = split(options, (cls.Options, EndpointOptions, Params), where)
+    model: Model = cls(name, own)
+    return Endpoint(spec, model, params, transport, concurrency)
 
 
 def _bug(fault: Exception) -> ModelError:

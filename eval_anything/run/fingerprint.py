@@ -34,7 +34,7 @@ def identity(parts: Parts, item: TaskParts) -> dict[str, Any]:
             "params": msgspec.to_builtins(merge(task.params, model.params)),
         },
         "judge": judge,
-        "agent": None,
+        "agent": None if item.agent is None else item.agent.identity(),
         "mask": sorted(parts.config.mask),
         "seed": parts.config.seed,
         "missing": parts.config.missing,

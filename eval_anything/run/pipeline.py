@@ -124,7 +124,7 @@ class Pipeline:
         sample = mask(unit.sample, unit.parts.allowed)
         try:
             sample = await self._ingest(sample, unit)
-            response = await self.parts.model.ask(self._request(unit, sample))
+            response = await self._answer(unit, self._request(unit, sample))
         except MediaError as fault:
             response = Response(state="error", fault=Fault("media", str(fault)))
         return ResponseRow(
@@ -136,6 +136,12 @@ class Pipeline:
             sample=sample,
             response=response,
         )
+
+    async def _answer(self, unit: Unit, request: Request) -> Response:
+        equipped = unit.parts.agent
+        if equipped is None:
+            return await self.parts.model.ask(request)
+        return await equipped.agent.respond(request, self.parts.model, equipped.tools)
 
     async def _ingest(self, sample: Sample, unit: Unit) -> Sample:
         """Media files become artifacts of the run's store; a file that cannot be used raises MediaError."""
@@ -167,6 +173,7 @@ class Pipeline:
         return Request(
             messages=sample.messages,
             output_modalities=task.outputs,
+            required_modalities=task.required,
             params=params,
             draw=unit.repeat,
             origin=Origin(task.name, sample.id, unit.repeat),

@@ -50,8 +50,9 @@ class Progress:
     def responded(self, response: Response) -> None:
         self.errors += response.state == "error"
         self.truncated += response.state == "truncated"
-        if response.usage.cost_usd is not None:
-            self.cost = (self.cost or 0.0) + response.usage.cost_usd
+        for usage in (response.usage, response.tool_usage):
+            if usage.cost_usd is not None:
+                self.cost = (self.cost or 0.0) + usage.cost_usd
 
     def scored(self, score: Score) -> None:
         self.done += 1

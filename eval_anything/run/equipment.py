@@ -1,0 +1,110 @@
+"""Agents and their media tools: which agent answers a task, and what its tools stand on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from eval_anything.agent import Agent
+from eval_anything.errors import UnknownName, UsageError
+from eval_anything.options import option_names, parse
+from eval_anything.registry import Plugins
+from eval_anything.run.config import RunConfig
+from eval_anything.run.endpoint import Endpoint, make_endpoint
+from eval_anything.suggest import unknown
+from eval_anything.task import DataSource, Task
+from eval_anything.tool import MediaTool
+from eval_anything.values import MODALITIES, Modality
+
+_MEDIA: tuple[Modality, ...] = tuple(m for m in MODALITIES if m != "text")
+DIRECT, BY_TEXT = "none", "text-protocol"
+
+
+class Equipped(msgspec.Struct, frozen=True):
+    """An agent with the tools that one task needs."""
+
+    agent: Agent
+    tools: Mapping[Modality, MediaTool]
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the answers besides the model."""
+        return {
+            "name": self.agent.name,
+            "options": msgspec.to_builtins(self.agent.options),
+            "tools": {modality: tool.endpoint.identity() for modality, tool in self.tools.items()},
+        }
+
+
+class Equipment:
+    """Makes each task's agent; tools on the same generator with the same options share one endpoint."""
+
+    def __init__(self, plugins: Plugins, config: RunConfig, model: Endpoint) -> None:
+        self.plugins = plugins
+        self.config = config
+        self.model = model
+        self.endpoints: dict[Modality, Endpoint] = {}
+        if config.agent is not None:
+            plugins.agents.get(config.agent)  # a wrong name is said also where no task needs an agent
+
+    def equip(self, task: Task, source: DataSource) -> Equipped | None:
+        """The agent for `task`; None where the task asks for text alone, which needs none.
+
+        Raises UsageError where a tool is missing, or the model cannot be used with the agent.
+        """
+        media = tuple(m for m in task.outputs if m != "text")
+        if not media:
+            return None
+        capabilities = self.model.capabilities()
+        native = all(m in capabilities.outputs for m in task.outputs)
+        name = self.config.agent or (DIRECT if native else BY_TEXT)
+        cls = self.plugins.agents.get(name)
+        agent: Agent = cls(parse(cls.Options, self._own_options(cls), f"-A, options of agent {name}"))
+        agent.check(capabilities, self.model.label)
+        tools: dict[Modality, MediaTool] = {}
+        if name != DIRECT:
+            tools = {m: self._tool(m, task, source) for m in media}
+        given = agent.outputs(capabilities, tuple(tools))
+        lacking = [m for m in task.outputs if m not in given]
+        if lacking:
+            raise UsageError(
+                f"task {task.name} needs {', '.join(lacking)} output, which {self.model.label} with agent"
+                f" {name} does not give (--agent {BY_TEXT} has tools make it)"
+            )
+        return Equipped(agent, tools)
+
+    def _own_options(self, cls: type[Agent]) -> dict[str, Any]:
+        """Options of the agent itself. Raises UnknownName for a key that is neither its nor a tool's."""
+        known = (*option_names(cls.Options), *_MEDIA)
+        for key in self.config.agent_options:
+            if key.split(".", 1)[0] not in known:
+                raise UnknownName(f"-A: {unknown('option', key, known)}")
+        return {k: v for k, v in self.config.agent_options.items() if k.split(".", 1)[0] not in _MEDIA}
+
+    def _tool(self, modality: Modality, task: Task, source: DataSource) -> MediaTool:
+        if modality not in self.endpoints:
+            spec = self.config.agent_options.get(modality)
+            if spec is None and source.kind == "synthetic":
+                spec = task.offline_tool
+            if not spec:
+                raise UsageError(
+                    f"task {task.name} needs a tool for {modality}: name one with -A {modality}=PROVIDER/NAME"
+                    " (see `eval-anything tools ls`)"
+                )
+            self.endpoints[modality] = self._endpoint(str(spec), modality)
+        return MediaTool(modality, self.endpoints[modality])
+
+    def _endpoint(self, spec: str, modality: Modality) -> Endpoint:
+        prefix = f"{modality}."
+        options = {
+            key.removeprefix(prefix): value
+            for key, value in self.config.agent_options.items()
+            if key.startswith(prefix)
+        }
+        endpoint = make_endpoint(
+            self.plugins, spec, options, self.config.concurrency, f"-A {modality}.KEY=VALUE"
+        )
+        if modality not in endpoint.capabilities().outputs:
+            raise UsageError(f"-A {modality}={spec}: it does not give {modality}")
+        return endpoint

@@ -16,7 +16,7 @@ EXAMPLES = """  eval-anything run --model fake/echo --tasks amu --data synthetic
   eval-anything run --model hf/path/to/checkpoint --tasks amu -M batch_size=16 --mask audio
   eval-anything run --model replay/responses.jsonl --tasks amu --data path/to/EvalAnything-AMU
   eval-anything run --model openai/gpt-4o --tasks amu,amg --agent native \\
-      -A image=diffusers/black-forest-labs/FLUX.1-schnell -A image.steps=4 -A audio=diffusers/cvssp/audioldm2-large
+      -A image=diffusers/black-forest-labs/FLUX.1-schnell -A audio=diffusers/cvssp/audioldm2-large
   eval-anything run --config run.yaml --limit 50
 
 An unfinished run goes on where it stopped: the same command with --out DIR. Keys are read from the
@@ -55,14 +55,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     made = parser.add_argument_group("how media are made")
     made.add_argument(
-        "--agent", metavar="NAME", help="native, text-protocol or none; see `eval-anything ls agents`"
+        "--agent", metavar="NAME", help="native, text-protocol, none (`eval-anything ls agents`)"
     )
     made.add_argument(
         "-A",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="option of the agent, or a tool of it: image=SPEC, image.KEY=VALUE; the same for audio and video",
+        help="option of the agent, or a tool of it: image=SPEC, image.KEY=VALUE; audio, video likewise",
     )
     options = parser.add_argument_group("options of the parts")
     options.add_argument("--base-url", metavar="URL", help="the model's server; short for -M base_url=URL")

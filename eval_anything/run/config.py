@@ -30,7 +30,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """How media are made where a task asks for them: native, text-protocol, none, or one of your own. By
     default none where the model gives such media itself, else text-protocol."""
     agent_options: dict[str, Any] = {}
-    """Options of the agent, and its media tools: `image=SPEC`, `image.OPTION=VALUE`; audio, video likewise."""
+    """Options of the agent, and its tools: `image=SPEC`, `image.OPTION=VALUE`; audio, video likewise."""
     model_options: dict[str, Any] = {}
     judge_options: dict[str, Any] = {}
     """Keys are `option` or `TASK:option`."""

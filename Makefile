@@ -18,9 +18,10 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(READY)  ## prints tables; see bench/README.md
+bench: $(READY)  ## prints tables; each script says what is in its own
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/overhead.py
+	$(BIN)/python bench/overlap.py
 	$(BIN)/python bench/throughput.py
 
 # torch first and by its exact version: a newer one may bring gigabytes of packages for GPUs that are not there.

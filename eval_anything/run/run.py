@@ -16,6 +16,7 @@ from eval_anything.media.store import ArtifactStore
 from eval_anything.run.assembly import Parts, assemble
 from eval_anything.run.budget import ErrorBudget
 from eval_anything.run.config import RunConfig
+from eval_anything.run.descriptors import allow_sockets
 from eval_anything.run.directory import planned, prepare, secrets
 from eval_anything.run.pipeline import Pipeline
 from eval_anything.run.progress import Progress
@@ -82,6 +83,7 @@ def _finish(folder: Path, manifest: Manifest, stopped: str) -> Outcome:
 
 async def _work(parts: Parts, manifest: Manifest, folder: Path, stream: TextIO | None) -> str:
     """Run the pipeline; returns why it ended early, or nothing."""
+    allow_sockets(sum(endpoint.places for endpoint in parts.endpoints))
     store = ArtifactStore(folder / "media")
     cache = ResponseCache(Path(parts.config.cache).expanduser()) if parts.config.cache else None
     fingerprints = {plan.name: plan.fingerprint for plan in manifest.tasks}

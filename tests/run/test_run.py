@@ -295,6 +295,26 @@ def test_kill_9_and_resume_asks_again_only_for_what_was_in_flight(text_task: str
     assert "300" in done.stdout
 
 
+FEW_FILES = """
+import resource, sys
+from eval_anything.cli.main import main
+resource.setrlimit(resource.RLIMIT_NOFILE, (128, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_more_requests_in_flight_than_the_system_allows_open_files(text_task: str, tmp_path: Path) -> None:
+    with in_thread(OpenAIServer("yes", latency="1.0")) as server:
+        arguments = ["run", "--model", "openai/m", "--base-url", server.url, "--include", text_task]
+        arguments += ["--tasks", "text_task", "--data", "synthetic:n=400", "--concurrency", "400"]
+        arguments += ["--out", str(tmp_path / "run"), "-M", "retries=0", "-q"]
+        done = subprocess.run(
+            [sys.executable, "-c", FEW_FILES, *arguments], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert server.max_in_flight > 300
+
+
 FULL_DISK = """
 import resource, signal, sys
 from eval_anything.cli.main import main

@@ -11,7 +11,8 @@ from eval_anything.errors import StorageError
 from eval_anything.results.scan import Scan, TaskScan, scan
 from eval_anything.results.values import Counts, Results, TaskResult
 from eval_anything.results.words import counted
-from eval_anything.stats.metrics import Verdict, evaluate, judge_error_rate
+from eval_anything.stats.cell import Verdict
+from eval_anything.stats.metrics import evaluate, judge_error_rate
 from eval_anything.stores.manifest import read_manifest
 
 MANIFEST = "manifest.json"

@@ -10,11 +10,12 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 from eval_anything.errors import DataError
-from eval_anything.stats.metrics import Verdict
+from eval_anything.stats.cell import Verdict
 from eval_anything.stores.manifest import TaskPlan
 from eval_anything.values import Modality, ScoreState, State, Usage
 
@@ -51,6 +52,8 @@ class _Score(msgspec.Struct, frozen=True):
     state: ScoreState
     judge: str = ""
     usage: Usage = Usage()
+    components: dict[str, float | None] = {}
+    weight: Annotated[float, msgspec.Meta(ge=0)] = 1.0
 
 
 class ResponseLine(msgspec.Struct, frozen=True, tag="response", tag_field="kind"):
@@ -87,6 +90,8 @@ class Record(msgspec.Struct, gc=False):
     score_state: ScoreState | None = None
     value: float | None = None
     judge: str = ""
+    components: dict[str, float | None] = {}
+    weight: float = 1.0
 
 
 class Totals:
@@ -155,6 +160,8 @@ class TaskScan:
         record.score_state = score.state
         record.value = score.value
         record.judge = sys.intern(score.judge)
+        record.components = score.components
+        record.weight = score.weight
 
     def __iter__(self) -> Iterator[tuple[str, int, Record]]:
         """(sample id, repeat, record), in the order of first appearance."""
@@ -174,6 +181,8 @@ class TaskScan:
                 state=_verdict_state(record),
                 value=record.value,
                 truncated=record.state == "truncated",
+                weight=record.weight,
+                components=record.components,
             )
 
 

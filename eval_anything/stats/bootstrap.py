@@ -1,4 +1,4 @@
-"""Percentile bootstrap intervals for means and for the unweighted mean of group means.
+"""Percentile bootstrap intervals for weighted means and for the unweighted mean of group means.
 
 Whole clusters are resampled, because answers to one image, or repeats of one sample, are not independent
 (Davison and Hinkley, "Bootstrap Methods and their Application", 1997, sections 3.8 and 5.3.1). Where every
@@ -8,7 +8,7 @@ benchmark's design. Where clusters cross groups, they are drawn jointly over all
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,84 +33,154 @@ class Interval:
     low: float | None
     high: float | None
     reason: str = ""
+    draws: Floats | None = field(default=None, compare=False, repr=False)
+    """The resampled means that it was read from; those of one bootstrap belong together, draw by draw."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
     groups: tuple[Interval, ...]
     overall: Interval
+    parts: tuple[Interval, ...] = ()
 
 
-def bootstrap(values: Floats, groups: Codes, clusters: Codes, n_groups: int, seed: int) -> Intervals:
-    """Intervals of the mean of each group and of the unweighted mean of the group means.
+def bootstrap(
+    values: Floats,
+    groups: Codes,
+    clusters: Codes,
+    n_groups: int,
+    seed: int,
+    weights: Floats | None = None,
+    parts: Floats | None = None,
+) -> Intervals:
+    """Intervals of the weighted mean of each group and of the unweighted mean of the group means.
 
     Three arrays of one length: values, group codes in [0, n_groups), cluster codes from 0. The same arrays
     and seed give the same intervals; the caller sorts the rows by key. A group of fewer than two clusters
     has no interval, and then neither has the overall: its spread would be an understatement.
+
+    `weights` (at least 0; None: 1 each) belong to the rows and go where their clusters go, so the resampled
+    means are ratios of sums. `parts` (rows by parts, NaN where a row has none) are averaged over all groups
+    in the very same draws.
     """
     import numpy as np
 
-    sums, counts, centres = _tables(values, groups, clusters, n_groups)
-    present = counts > 0
+    weights = np.ones(len(values)) if weights is None else weights
+    parts = np.empty((len(values), 0)) if parts is None else parts
+    cell = clusters * n_groups + groups
+    n_clusters = int(clusters.max()) + 1 if len(clusters) else 0
+    shape = (n_clusters, n_groups)
+    table = _summed(values, weights, groups, n_groups, cell, shape)
+    alone = np.zeros(len(values), dtype=np.int64)
+    columns = [_summed(part, _known(part, weights), alone, 1, cell, shape) for part in parts.T]
+    present = table.counts > 0
     few = [g for g in range(n_groups) if present[:, g].sum() < 2]
     if bool((present.sum(axis=1) <= 1).all()):
-        columns = [
-            _group_means(sums[present[:, g], g], counts[present[:, g], g], seed, g) for g in range(n_groups)
-        ]
-        means = np.stack(columns, axis=1)
+        means, part_means = _stratified(table, columns, present, seed)
     else:
-        means = _joint_means(sums, counts, seed)
-    means += centres
+        means, part_means = _joint(table, columns, seed)
+    means = means + table.centres
     each = tuple(
         Interval(None, None, _too_few(int(present[:, g].sum()))) if g in few else _percentiles(means[:, g])
         for g in range(n_groups)
     )
+    of_parts = tuple(
+        _part_interval(column, part_means[:, k] + column.centres[0]) for k, column in enumerate(columns)
+    )
     if few:
         reason = each[0].reason if n_groups == 1 else f"one group of scores: {each[few[0]].reason}"
-        return Intervals(each, Interval(None, None, reason))
-    return Intervals(each, _percentiles(means.mean(axis=1)))
+        return Intervals(each, Interval(None, None, reason), of_parts)
+    return Intervals(each, _percentiles(means.mean(axis=1)), of_parts)
 
 
 def _too_few(n: int) -> str:
     return f"an interval needs 2 independent samples or more, here: {n}"
 
 
-def _tables(values: Floats, groups: Codes, clusters: Codes, n_groups: int) -> tuple[Floats, Floats, Floats]:
-    """Sums and counts, clusters by groups; and the group means that were subtracted.
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Weighted sums and weights, clusters by groups; and the means that were subtracted.
 
     Centred first, so that equal scores give an interval of exactly that score, not one rounding away.
     """
+
+    sums: Floats
+    counts: Floats
+    centres: Floats
+
+    def rows(self, chosen: Any, groups: Any) -> list[Floats]:
+        return [self.sums[chosen, groups], self.counts[chosen, groups]]
+
+
+def _known(part: Floats, weights: Floats) -> Floats:
     import numpy as np
 
-    n_clusters = int(clusters.max()) + 1 if len(clusters) else 0
-    sizes = np.bincount(groups, minlength=n_groups)
-    centres = np.bincount(groups, weights=values, minlength=n_groups) / np.maximum(sizes, 1)
-    cell = clusters * n_groups + groups
-    n_cells = n_clusters * n_groups
-    sums = np.bincount(cell, weights=values - centres[groups], minlength=n_cells).astype(np.float64)
-    counts = np.bincount(cell, minlength=n_cells).astype(np.float64)
-    return sums.reshape(n_clusters, n_groups), counts.reshape(n_clusters, n_groups), centres
+    return np.where(np.isnan(part), 0.0, weights)
 
 
-def _group_means(sums: Floats, counts: Floats, seed: int, group: int) -> Floats:
-    """Resampled means of one group. Its own stream, so that no other group can move its interval."""
+def _summed(
+    values: Floats, weights: Floats, groups: Codes, n_groups: int, cell: Codes, shape: tuple[int, int]
+) -> _Table:
+    """`groups` says which mean each value is centred on, `cell` where in the table it is added."""
     import numpy as np
 
-    if not len(sums):
-        return np.zeros(RESAMPLES)
-    drawn = _resampled(np.stack([sums, counts], axis=1), _generator(seed, group))
-    return drawn[:, 0] / drawn[:, 1]
+    values = np.where(np.isnan(values), 0.0, values)
+    totals = np.bincount(groups, weights=weights, minlength=n_groups)
+    sums = np.bincount(groups, weights=values * weights, minlength=n_groups)
+    centres = sums / np.where(totals > 0, totals, 1.0)
+    n_cells = shape[0] * shape[1]
+    sums = np.bincount(cell, weights=(values - centres[groups]) * weights, minlength=n_cells)
+    counts = np.bincount(cell, weights=weights, minlength=n_cells)
+    # Without any rows bincount counts in integers, whatever the weights.
+    return _Table(sums.astype(np.float64).reshape(shape), counts.astype(np.float64).reshape(shape), centres)
 
 
-def _joint_means(sums: Floats, counts: Floats, seed: int) -> Floats:
-    """Resampled means of all groups from joint draws; NaN where a draw has nothing of a group."""
+def _stratified(
+    table: _Table, columns: list[_Table], present: NDArray[np.bool_], seed: int
+) -> tuple[Floats, Floats]:
+    """Resampled means of groups and of parts; each group from a stream of its own, so that no other group
+    can move its interval."""
     import numpy as np
 
-    n_groups = sums.shape[1]
-    drawn = _resampled(np.concatenate([sums, counts], axis=1), _generator(seed, 0))
+    n_groups = present.shape[1]
+    means = np.zeros((RESAMPLES, n_groups))
+    sums = np.zeros((RESAMPLES, 2 * len(columns)))
+    for g in range(n_groups):
+        here = present[:, g]
+        if not here.any():
+            continue
+        rows = [*table.rows(here, g), *(row for column in columns for row in column.rows(here, g))]
+        drawn = _resampled(np.stack(rows, axis=1), _generator(seed, g))
+        means[:, g] = drawn[:, 0] / drawn[:, 1]
+        sums += drawn[:, 2:]
+    return means, _ratios(sums[:, 0::2], sums[:, 1::2])
+
+
+def _joint(table: _Table, columns: list[_Table], seed: int) -> tuple[Floats, Floats]:
+    """Resampled means of groups and of parts from joint draws; NaN where a draw has nothing of one."""
+    import numpy as np
+
+    n_groups = table.sums.shape[1]
+    of_parts = [column.sums.sum(axis=1, keepdims=True) for column in columns]
+    of_parts += [column.counts.sum(axis=1, keepdims=True) for column in columns]
+    rows = np.concatenate([table.sums, table.counts, *of_parts], axis=1)
+    drawn = _resampled(rows, _generator(seed, 0))
+    means = _ratios(drawn[:, :n_groups], drawn[:, n_groups : 2 * n_groups])
+    rest = drawn[:, 2 * n_groups :]
+    return means, _ratios(rest[:, : len(columns)], rest[:, len(columns) :])
+
+
+def _ratios(sums: Floats, weights: Floats) -> Floats:
+    import numpy as np
+
     with np.errstate(invalid="ignore", divide="ignore"):
-        means: Floats = drawn[:, :n_groups] / drawn[:, n_groups:]
-    return means
+        found: Floats = sums / weights
+    return found
+
+
+def _part_interval(column: _Table, means: Floats) -> Interval:
+    clusters = int((column.counts.sum(axis=1) > 0).sum())
+    return Interval(None, None, _too_few(clusters)) if clusters < 2 else _percentiles(means)
 
 
 def _resampled(table: Floats, generator: np.random.Generator) -> Floats:
@@ -144,9 +214,14 @@ def _generator(seed: int, stream: int) -> np.random.Generator:
 
 
 def _percentiles(means: Floats) -> Interval:
-    """Draws that missed a group altogether say nothing about its mean and are left out."""
+    low, high = percentiles(means)
+    return Interval(low, high, draws=means)
+
+
+def percentiles(draws: Floats) -> tuple[float, float]:
+    """Ends of the 95 % interval. Draws that missed a group altogether (NaN) say nothing of its mean."""
     import numpy as np
 
     tail = 100 * (1 - LEVEL) / 2
-    ends: Any = np.nanpercentile(means, [tail, 100 - tail])
-    return Interval(float(ends[0]), float(ends[1]))
+    ends: Any = np.nanpercentile(draws, [tail, 100 - tail])
+    return float(ends[0]), float(ends[1])

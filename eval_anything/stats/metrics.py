@@ -4,38 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from eval_anything.stats.aggregate import Means, MissingPolicy
-from eval_anything.values import ScoreState
+from eval_anything.stats.cell import Cell, Verdict
 
 if TYPE_CHECKING:
-    from eval_anything.stats.bootstrap import Interval, Intervals
-
-# Only these say something about the answer; the other states are outages of the judge or the model.
-_ANSWERED_BADLY: tuple[ScoreState, ...] = ("unparsed", "refused")
-
-
-class Verdict(msgspec.Struct, frozen=True, gc=False):
-    """What became of one response, as far as metrics are concerned."""
-
-    id: str
-    repeat: int
-    group: str
-    cluster: str
-    """Empty: the sample is a cluster of its own, which its repeats share."""
-    state: ScoreState | None
-    """None: not judged yet (the run is unfinished)."""
-    value: float | None
-    truncated: bool = False
-
-    @property
-    def outcome(self) -> ScoreState | None:
-        """The state, where "scored" without a number is what it amounts to: no usable verdict."""
-        return "unparsed" if self.state == "scored" and self.value is None else self.state
+    from eval_anything.stats.bootstrap import Floats, Interval, Intervals
 
 
 class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,15 +58,34 @@ def judge_error_rate(scored: int, missing: dict[str, int]) -> float | None:
     return failed / (scored + failed) if scored + failed else None
 
 
+class Measurement(msgspec.Struct, frozen=True):
+    """A metric, and the bootstrap draws behind its interval (None where it has none).
+
+    Draws of one task's metrics belong together: draw k of each is of the same resampled clusters.
+    """
+
+    result: MetricResult
+    draws: "Floats | None"
+
+
 def evaluate(
     means: Means, rows: Iterable[Verdict], policy: MissingPolicy, seed: int, planned: int | None = None
 ) -> list[MetricResult]:
-    """The headline metric, then one for each group. The order of `rows` does not matter.
+    """What `measure` finds, without the draws."""
+    return [found.result for found in measure(means, rows, policy, seed, planned)]
 
-    `planned` is how many responses the task is to have; None: as many as there are rows. The missing policy
-    reaches unparsed and refused answers only. A group without any value leaves the headline without one:
-    the mean of the rest would be a different metric under the same name. Rows of groups that `means` does
-    not name are in no mean; they count as missing from the headline.
+
+def measure(
+    means: Means, rows: Iterable[Verdict], policy: MissingPolicy, seed: int, planned: int | None = None
+) -> list[Measurement]:
+    """The headline metric, then one for each component, then one for each group. The order of `rows` does
+    not matter.
+
+    Every mean is weighted by the rows' weights. `planned` is how many responses the task is to have; None: as
+    many as there are rows. The missing policy reaches unparsed and refused answers only; a score that lacks
+    a component is unparsed as far as that component goes. A group without any value leaves the headline
+    without one: the mean of the rest would be a different metric under the same name. Rows of groups that
+    `means` does not name are in no mean; they count as missing from the headline.
     """
     ordered = sorted(rows, key=lambda row: (row.id, row.repeat))
     named = means.groups or ("",)
@@ -98,91 +95,45 @@ def evaluate(
             by_group[""].append(row)
         elif row.group in by_group:
             by_group[row.group].append(row)
-    cells = [_Cell(by_group[name], means, policy) for name in named]
-    intervals = _intervals(cells, seed)
+    cells = [Cell(by_group[name], means, policy) for name in named]
+    used = [row for name in named for row in by_group[name]]
+    parts = [Cell(used, means, policy, component) for component in means.components]
+    intervals = _intervals(cells, parts, seed)
     total = max(planned or 0, len(ordered))
-    headline = _headline(means, cells, intervals.overall, total)
-    if not means.groups:
-        return [headline]
-    groups = [
-        cell.result(name, means, interval)
-        for name, cell, interval in zip(named, cells, intervals.groups, strict=True)
+    found = [Measurement(_headline(means, cells, intervals.overall, total), intervals.overall.draws)]
+    found += [
+        Measurement(_result(name, cell, means, interval, total), interval.draws)
+        for name, cell, interval in zip(means.components, parts, intervals.parts, strict=True)
     ]
-    return [headline, *groups]
+    if means.groups:
+        found += [
+            Measurement(_result(name, cell, means, interval, len(cell.rows)), interval.draws)
+            for name, cell, interval in zip(named, cells, intervals.groups, strict=True)
+        ]
+    return found
 
 
-class _Cell:
-    """The rows of one group, the values that enter its mean, and what is missing."""
-
-    def __init__(self, rows: Sequence[Verdict], means: Means, policy: MissingPolicy) -> None:
-        self.rows = rows
-        self.used: list[Verdict] = []
-        self.values: list[float] = []
-        self.missing: Counter[str] = Counter()
-        self.scored = 0
-        substitute = _substitute(means, policy)
-        for row in rows:
-            outcome = row.outcome
-            if outcome == "scored" and row.value is not None:
-                self.scored += 1
-                self._use(row, row.value)
-            elif outcome is not None:
-                self.missing[outcome] += 1
-                if substitute is not None and outcome in _ANSWERED_BADLY:
-                    self._use(row, substitute)
-
-    def _use(self, row: Verdict, value: float) -> None:
-        self.used.append(row)
-        self.values.append(value)
-
-    @property
-    def value(self) -> float | None:
-        return math.fsum(self.values) / len(self.values) if self.values else None
-
-    @property
-    def truncated(self) -> int:
-        return sum(row.truncated for row in self.rows)
-
-    def why_none(self) -> str:
-        if not self.rows:
-            return "no responses"
-        states = ", ".join(f"{n} {state}" for state, n in sorted(self.missing.items()))
-        waiting = len(self.rows) - self.missing.total()
-        parts = [states] if states else []
-        parts += [f"{waiting} not judged yet"] if waiting else []
-        return f"nothing scored of {len(self.rows)}: {', '.join(parts)}"
-
-    def result(self, name: str, means: Means, interval: Interval) -> MetricResult:
-        value = self.value
-        return MetricResult(
-            name=name,
-            headline=False,
-            value=value,
-            reason="" if value is not None else self.why_none(),
-            low=interval.low,
-            high=interval.high,
-            interval_reason=interval.reason,
-            n=len(self.rows),
-            n_scored=self.scored,
-            n_missing=dict(sorted(self.missing.items())),
-            n_imputed=len(self.values) - self.scored,
-            n_truncated=self.truncated,
-            scale_low=means.low,
-            scale_high=means.high,
-            higher_is_better=means.higher_is_better,
-        )
+def _result(name: str, cell: Cell, means: Means, interval: Interval, n: int) -> MetricResult:
+    return MetricResult(
+        name=name,
+        headline=False,
+        value=cell.value,
+        reason="" if cell.value is not None else cell.why_none(),
+        low=interval.low,
+        high=interval.high,
+        interval_reason=interval.reason,
+        n=n,
+        n_scored=cell.scored,
+        n_missing=dict(sorted(cell.missing.items())),
+        n_imputed=cell.imputed,
+        n_truncated=cell.truncated,
+        scale_low=means.low,
+        scale_high=means.high,
+        higher_is_better=means.higher_is_better,
+    )
 
 
-def _substitute(means: Means, policy: MissingPolicy) -> float | None:
-    """What stands in for an unusable verdict. The floor is the worst end of the scale, whichever that is."""
-    if policy == "exclude":
-        return None
-    if policy == "zero":
-        return 0.0
-    return means.low if means.higher_is_better else means.high
-
-
-def _headline(means: Means, cells: list[_Cell], interval: Interval, total: int) -> MetricResult:
+def _headline(means: Means, cells: list[Cell], interval: Interval, total: int) -> MetricResult:
     values = [cell.value for cell in cells]
     known = [value for value in values if value is not None]
     reason = ""
@@ -205,7 +156,7 @@ def _headline(means: Means, cells: list[_Cell], interval: Interval, total: int) 
         n=total,
         n_scored=sum(cell.scored for cell in cells),
         n_missing=dict(sorted(missing.items())),
-        n_imputed=sum(len(cell.values) - cell.scored for cell in cells),
+        n_imputed=sum(cell.imputed for cell in cells),
         n_truncated=sum(cell.truncated for cell in cells),
         scale_low=means.low,
         scale_high=means.high,
@@ -213,18 +164,24 @@ def _headline(means: Means, cells: list[_Cell], interval: Interval, total: int) 
     )
 
 
-def _intervals(cells: list[_Cell], seed: int) -> Intervals:
+def _intervals(cells: list[Cell], parts: list[Cell], seed: int) -> Intervals:
     import numpy as np
 
     from eval_anything.stats.bootstrap import bootstrap
 
-    names = [row.cluster or row.id for cell in cells for row in cell.used]
+    used = [item for cell in cells for item in cell.used]
+    names = [item.row.cluster or item.row.id for item in used]
     # Sorted by name, so that the codes, and with them the draws, do not depend on the order of arrival.
     codes = {name: code for code, name in enumerate(sorted(set(names)))}
+    columns = [{id(item.row): item.value for item in part.used} for part in parts]
     return bootstrap(
-        np.array([value for cell in cells for value in cell.values], dtype=np.float64),
-        np.repeat(np.arange(len(cells)), [len(cell.values) for cell in cells]),
+        np.array([item.value for item in used], dtype=np.float64),
+        np.repeat(np.arange(len(cells)), [len(cell.used) for cell in cells]),
         np.array([codes[name] for name in names], dtype=np.int64),
         len(cells),
         seed,
+        np.array([item.row.weight for item in used], dtype=np.float64),
+        np.array([[column.get(id(item.row), math.nan) for column in columns] for item in used]).reshape(
+            len(used), len(columns)
+        ),
     )

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval_anything.stats.aggregate import Means
-from eval_anything.stats.metrics import Verdict, evaluate, judge_error_rate
+from eval_anything.stats.cell import Verdict
+from eval_anything.stats.metrics import evaluate, judge_error_rate, measure
 
 PLAIN = Means(overall="AMU", low=1, high=10)
 GROUPED = Means(overall="AMU", groups=("see", "hear"), low=1, high=10)

@@ -44,9 +44,8 @@ def main() -> None:
         (scratch / "data" / "count.txt").write_text(str(SAMPLES))
         judge = {"judge": "fake/rater", "judge_options": {**SLOW}}
         seconds(scratch, "warm-up", model="fake/constant", judge="bench_judge")
-        model_alone = seconds(
-            scratch, "model", model="fake/constant", model_options=SLOW, judge="bench_judge"
-        )
+        slow_model = {"model": "fake/constant", "model_options": SLOW}
+        model_alone = seconds(scratch, "model", **slow_model, judge="bench_judge")
         judge_alone = seconds(scratch, "judge", model="fake/constant", **judge)
         both = seconds(scratch, "both", **slow_model, **judge)
     longer = max(model_alone, judge_alone)

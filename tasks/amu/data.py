@@ -12,8 +12,9 @@ from typing import Literal
 
 import msgspec
 
-from eval_anything.errors import DataError, MissingExtra
+from eval_anything.errors import DataError
 from eval_anything.home import home
+from eval_anything.hub import download
 from eval_anything.media.archive import unpack
 from eval_anything.suggest import unknown
 from eval_anything.task import DataSource
@@ -63,7 +64,7 @@ class Folder(msgspec.Struct, frozen=True):
 
 def locate(source: DataSource, revision: str) -> Folder:
     """Find (and where needed download and unpack) the files. Raises DataError naming what is missing."""
-    root = _download(revision) if source.kind == "hub" else source.path
+    root = download(REPOSITORY, revision, _FILES) if source.kind == "hub" else source.path
     assert root is not None
     config = root / "config.json"
     if not config.is_file():
@@ -148,22 +149,3 @@ def _media_folder(root: Path) -> Path:
     for name in _ARCHIVES:
         unpack(root / name, unpacked / name.removesuffix(".tar.gz"))
     return unpacked
-
-
-def _download(revision: str) -> Path:
-    """The hub's files at `revision`, from the hub's own cache where they are there already."""
-    try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-    except ImportError:
-        raise MissingExtra("hub data needs huggingface_hub: pip install 'eval-anything[hub]'") from None
-    try:
-        return Path(
-            snapshot_download(REPOSITORY, repo_type="dataset", revision=revision, allow_patterns=list(_FILES))
-        )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as fault:
-        first = str(fault).strip().splitlines()[0] if str(fault).strip() else type(fault).__name__
-        raise DataError(
-            f"hub data set {REPOSITORY} at {revision}: cannot be downloaded ({first}); without network,"
-            " give a folder that holds its files (--data PATH) or --data synthetic"
-        ) from None

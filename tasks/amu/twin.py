@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import secrets
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -13,9 +9,10 @@ from typing import Any
 
 import msgspec
 
-from eval_anything.errors import DataError, StorageError, UsageError
+from eval_anything.errors import UsageError
 from eval_anything.media.archive import write_tar_gz
 from eval_anything.synth import audio, image
+from eval_anything.synth.home import write_whole
 from eval_anything.tasks.amu.answerer import Truth
 from eval_anything.tasks.amu.data import DIMENSIONS
 from eval_anything.tasks.amu.twin_instructions import INSTRUCTIONS
@@ -44,15 +41,7 @@ def write_twin(out: Path, n: int | None, seed: int) -> None:
     if size < 1:
         raise UsageError(f"a synthetic twin needs at least 1 item, not {size}")
     questions = dict(_questions(size, seed))
-    staging = out.with_name(f".{out.name}.{secrets.token_hex(8)}.partial")
-    try:
-        staging.mkdir(parents=True)
-        _write(staging, questions, seed)
-        _publish(staging, out)
-    except OSError as fault:
-        raise StorageError(f"{out}: the synthetic twin cannot be written: {fault.strerror}") from fault
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    write_whole(out, lambda folder: _write(folder, questions, seed), (CONFIG, TRUTH))
 
 
 def read_truth(folder: Path) -> dict[str, Truth]:
@@ -125,15 +114,3 @@ def _order(size: int, rng: Random) -> list[str]:
     early = [*DIMENSIONS, *rest[: EARLY - len(DIMENSIONS)]]
     rng.shuffle(early)
     return [*early, *rest[EARLY - len(DIMENSIONS) :]][:size]
-
-
-def _publish(staging: Path, out: Path) -> None:
-    try:
-        os.rename(staging, out)
-    except OSError as fault:
-        if fault.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-            raise
-        # Another process may have been quicker with the same twin.
-        for name in (CONFIG, TRUTH):
-            if not (out / name).is_file() or (out / name).read_bytes() != (staging / name).read_bytes():
-                raise DataError(f"{out}: exists and does not hold this twin; move it away") from None

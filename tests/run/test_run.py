@@ -295,6 +295,33 @@ def test_kill_9_and_resume_asks_again_only_for_what_was_in_flight(text_task: str
     assert "300" in done.stdout
 
 
+def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(text_task: str, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with in_thread(OpenAIServer("yes", latency="0.05")) as server:
+        command = [
+            sys.executable,
+            "-m",
+            "eval_anything",
+            "run",
+            "--model",
+            "openai/m",
+            "--base-url",
+            server.url,
+        ]
+        command += ["--include", text_task, "--tasks", "text_task", "--data", "synthetic:n=200"]
+        command += ["--out", str(out), "--concurrency", "4"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            while server.count < 40:
+                time.sleep(0.005)
+                assert process.poll() is None
+            process.send_signal(signal.SIGINT)
+            _, told = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert f"run the same with --out {out}" in told
+    assert "Traceback" not in told
+    assert sum(isinstance(row, ScoreRow) for row in read_rows(out / "journal.jsonl")) >= 36
+
+
 FEW_FILES = """
 import resource, sys
 from eval_anything.cli.main import main

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-SUMMARY = "Show a task: what it asks and measures, its data, judge, options, licence; and its card."
+if TYPE_CHECKING:
+    from eval_anything.registry import Plugins
+
+SUMMARY = "Show a task (what it asks and measures, its data, judge, options, licence, card), or a group."
 EXAMPLES = """  eval-anything show amu
   eval-anything show amu --json
+  eval-anything show amg
   eval-anything show my_task --include my_plugins/"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("task", help="name of a task; see `eval-anything ls tasks`")
+    parser.add_argument("task", help="a task or a group; see `eval-anything ls tasks`")
     parser.add_argument(
         "--include", action="append", default=[], metavar="PATH", help="folder or file with more"
     )
@@ -24,11 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     from eval_anything.registry import Plugins
 
-    task = Plugins(args.include).tasks.get(args.task)
+    plugins = Plugins(args.include)
+    if args.task in plugins.groups.names():
+        return _show_group(plugins, args)
+    task = plugins.tasks.get(args.task)
     facts = _facts(task)
     if args.json:
-        import json
-
         print(json.dumps(facts, indent=2))
         return 0
     print(f"{task.title}\n")
@@ -42,6 +48,18 @@ def execute(args: argparse.Namespace) -> int:
     card = Path(inspect.getfile(task)).parent / "README.md"
     if card.is_file():
         print(f"\n{card.read_text(encoding='utf-8').strip()}")
+    return 0
+
+
+def _show_group(plugins: Plugins, args: argparse.Namespace) -> int:
+    group = plugins.groups.get(args.task)
+    facts = {"name": group.name, "summary": group.summary, "tasks": list(group.tasks)}
+    if args.json:
+        print(json.dumps(facts, indent=2))
+        return 0
+    print(f"{group.name}: {group.summary}\n\ntasks (eval-anything show TASK says more):")
+    for name in group.tasks:
+        print(f"  {name}: {plugins.tasks.get(name).summary}")
     return 0
 
 

@@ -42,4 +42,5 @@ class Group(abc.ABC):
     @abc.abstractmethod
     def combine(self, metrics: Mapping[tuple[str, str], Measured]) -> list[Combined]:
         """The group's own numbers, in the order in which they are shown; `metrics` by (task, metric) of
-        whatever tasks were run. Empty where there is nothing to combine."""
+        whatever tasks were run, the headline of each also as (task, ""). Draws of different tasks are
+        independent. Empty where there is nothing to combine."""

@@ -61,7 +61,7 @@ def html(text: str) -> str:
 
 def json_text(text: str) -> str:
     """JSON that a terminal can be shown: the same values, its control characters written as escapes."""
-    return "".join(char if char == "\n" or _harmless(char) else f"\\u{ord(char):04x}" for char in text)
+    return "".join(char if char == "\n" or clean(char) == char else f"\\u{ord(char):04x}" for char in text)
 
 
 def csv_cell(text: str) -> str:

@@ -9,7 +9,7 @@ from eval_anything.results.words import NONE, consumption, counted, number, perc
 from eval_anything.stats.metrics import MetricResult
 
 if TYPE_CHECKING:
-    from eval_anything.results.values import Results, TaskResult
+    from eval_anything.results.values import CombinedResult, Results, TaskResult
 
 COLUMNS = ("metric", "value", "95% interval", "n", "scored", "missing", "truncated", "judge errors", "judge")
 NUMERIC = range(1, 8)
@@ -17,13 +17,14 @@ NUMERIC = range(1, 8)
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One task: its table, what must be read before it, and what explains it."""
+    """One task, or one group's numbers: the table, what must be read before it, and what explains it."""
 
     title: str
     banners: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    """Cells in the order of COLUMNS, unescaped."""
+    """Cells in the order of the columns, unescaped."""
     lines: tuple[str, ...]
+    columns: tuple[str, ...] = COLUMNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def page(results: Results) -> Page:
     return Page(
         title=f"{results.model} ({results.created})",
         banners=banners,
-        blocks=tuple(_block(task) for task in results.tasks),
+        blocks=(*(_block(task) for task in results.tasks), *_combined_blocks(results)),
         lines=tuple(f"note: {note}" for note in results.notes),
     )
 
@@ -68,14 +69,40 @@ def _banners(task: TaskResult) -> list[str]:
     return banners
 
 
+def _interval(low: float | None, high: float | None) -> str:
+    return NONE if low is None or high is None else f"[{number(low)}, {number(high)}]"
+
+
+def _combined_blocks(results: Results) -> list[Block]:
+    by_group: dict[str, list[CombinedResult]] = {}
+    for combined in results.combined:
+        by_group.setdefault(combined.group, []).append(combined)
+    banners = []
+    if not all(task.comparable for task in results.tasks):
+        banners.append("made of numbers that are not comparable with published ones")
+    if not results.complete:
+        banners.append("made of unfinished tasks")
+    return [
+        Block(
+            title=f"{group} (group of tasks)",
+            banners=tuple(banners),
+            rows=tuple((c.name, number(c.value), _interval(c.low, c.high)) for c in found),
+            lines=tuple(
+                f"{c.name}: no {'value' if c.value is None else 'interval'}: {c.reason}"
+                for c in found
+                if c.reason
+            ),
+            columns=COLUMNS[:3],
+        )
+        for group, found in by_group.items()
+    ]
+
+
 def _cells(task: TaskResult, metric: MetricResult) -> tuple[str, ...]:
-    interval = NONE
-    if metric.low is not None and metric.high is not None:
-        interval = f"[{number(metric.low)}, {number(metric.high)}]"
     return (
         metric.name if metric.headline else f"  {metric.name}",
         number(metric.value),
-        interval,
+        _interval(metric.low, metric.high),
         str(metric.n),
         str(metric.n_scored),
         str(metric.missing),
@@ -92,12 +119,21 @@ def _lines(task: TaskResult) -> list[str]:
             lines.append(f"{metric.name}: no value: {metric.reason}")
         elif metric.low is None:
             lines.append(f"{metric.name}: no interval: {metric.interval_reason}")
-    lines += _missing(task) + _states(task)
+    lines += _figures(task) + _missing(task) + _states(task)
     lines.append(f"model: {consumption(task.model_usage)}; {number(task.seconds)} s")
     lines.append(f"judge {task.judge}: {consumption(task.judge_usage)}")
     lines += [f"masked {modality}: {counted(n, 'sample')}" for modality, n in task.masked.items()]
     lines += [f"model's note: {note} ({counted(n, 'response')})" for note, n in task.model_notes.items()]
     return lines + [f"note: {note}" for note in task.notes]
+
+
+def _figures(task: TaskResult) -> list[str]:
+    """One line for each family: "chosen: t 0.40, ti 0.60"."""
+    families: dict[str, list[str]] = {}
+    for name, value in task.figures.items():
+        family, slash, member = name.partition("/")
+        families.setdefault(family, []).append(f"{member} {number(value)}" if slash else number(value))
+    return [f"mean {family}: {', '.join(members)}" for family, members in families.items()]
 
 
 def _missing(task: TaskResult) -> list[str]:

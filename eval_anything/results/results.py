@@ -8,11 +8,13 @@ from pathlib import Path
 import msgspec
 
 from eval_anything.errors import StorageError
+from eval_anything.results.combine import combine
 from eval_anything.results.scan import Scan, TaskScan, scan
 from eval_anything.results.values import Counts, Results, TaskResult
 from eval_anything.results.words import counted
 from eval_anything.stats.cell import Verdict
-from eval_anything.stats.metrics import evaluate, judge_error_rate
+from eval_anything.stats.figures import figures
+from eval_anything.stats.metrics import Measurement, judge_error_rate, measure
 from eval_anything.stores.manifest import read_manifest
 
 MANIFEST = "manifest.json"
@@ -30,13 +32,16 @@ def build(run_dir: Path, found: Scan | None = None) -> Results:
     """
     manifest = read_manifest(run_dir / MANIFEST)
     found = found or scan(run_dir / JOURNAL, manifest.tasks)
-    tasks = [_task_result(task, manifest.seed) for task in found.tasks.values()]
+    measured = {name: _measured(task, manifest.seed) for name, task in found.tasks.items()}
+    tasks = [_task_result(task, measured[name]) for name, task in found.tasks.items()]
+    combined, notes = combine(manifest.groups, measured, manifest.seed)
     return Results(
         model=manifest.model,
         created=manifest.created,
         tasks=tasks,
+        combined=combined,
         complete=all(task.counts.finished >= task.counts.planned for task in tasks),
-        notes=_run_notes(found),
+        notes=[*_run_notes(found), *notes],
         journal_bytes=found.journal_bytes,
     )
 
@@ -76,7 +81,12 @@ def _up_to_date(run_dir: Path) -> Results | None:
     return results if same and newer else None
 
 
-def _task_result(task: TaskScan, seed: int) -> TaskResult:
+def _measured(task: TaskScan, seed: int) -> list[Measurement]:
+    plan = task.plan
+    return measure(plan.aggregation, task.verdicts(), plan.missing, seed, plan.planned)
+
+
+def _task_result(task: TaskScan, measured: list[Measurement]) -> TaskResult:
     plan = task.plan
     verdicts = list(task.verdicts())
     return TaskResult(
@@ -88,7 +98,8 @@ def _task_result(task: TaskScan, seed: int) -> TaskResult:
         judge=plan.judge,
         protocol_judge=plan.protocol_judge,
         missing_policy=plan.missing,
-        metrics=evaluate(plan.aggregation, verdicts, plan.missing, seed, plan.planned),
+        metrics=[metric.result for metric in measured],
+        figures=figures(plan.aggregation, verdicts),
         counts=_counts(task, verdicts),
         model_usage=task.model.usage(),
         judge_usage=task.judge.usage(),

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Literal, get_args
 
 from eval_anything.results import escape
-from eval_anything.results.layout import COLUMNS, NUMERIC, Block, page
+from eval_anything.results.layout import NUMERIC, Block, page
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,7 +60,7 @@ def _rich_table(block: Block) -> Table:
     from rich.text import Text
 
     table = NewTable(box=box.SIMPLE, pad_edge=False, show_edge=False)
-    for index, column in enumerate(COLUMNS):
+    for index, column in enumerate(block.columns):
         table.add_column(column, justify="right" if index in NUMERIC else "left", overflow="fold")
     for row in block.rows:
         table.add_row(*(Text(escape.plain(cell)) for cell in row))
@@ -119,9 +119,9 @@ def _tabulated(block: Block, safe: escape.Escape, format: str) -> str:
 
     return tabulate(
         [[_indented(cell, safe, format) for cell in row] for row in block.rows],
-        headers=[safe(column) for column in COLUMNS],
+        headers=[safe(column) for column in block.columns],
         tablefmt=format,
-        colalign=["right" if index in NUMERIC else "left" for index in range(len(COLUMNS))],
+        colalign=["right" if index in NUMERIC else "left" for index in range(len(block.columns))],
         disable_numparse=True,
     )
 

@@ -50,7 +50,7 @@ class TaskResult(msgspec.Struct, frozen=True, kw_only=True):
     protocol_judge: bool
     missing_policy: MissingPolicy
     metrics: list[MetricResult]
-    """The headline first, then its groups."""
+    """The headline first, then its components, then its groups."""
     counts: Counts
     model_usage: Usage
     judge_usage: Usage
@@ -61,10 +61,26 @@ class TaskResult(msgspec.Struct, frozen=True, kw_only=True):
     model_notes: dict[str, int]
     """What the model's provider noted on responses, with how many carry it; the most frequent."""
     notes: list[str]
+    figures: dict[str, float] = {}
+    """Means over the scored responses of what their scores state beside components that are metrics; names
+    of the form "family/member" belong together."""
 
     @property
     def headline(self) -> MetricResult:
         return self.metrics[0]
+
+
+class CombinedResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One number that a group makes of the metrics of several tasks."""
+
+    group: str
+    name: str
+    value: float | None
+    low: float | None = None
+    """Lower end of the 95 % interval, from the bootstrap draws of all its parts."""
+    high: float | None = None
+    reason: str = ""
+    """Why there is no value, or no interval."""
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +89,8 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     created: str
     """When the run was made (ISO 8601, UTC)."""
     tasks: list[TaskResult]
+    combined: list[CombinedResult] = []
+    """Numbers of the groups that were asked for, in the order of the groups and as each shows them."""
     complete: bool
     """Whether every response planned has come to an end."""
     notes: list[str]
@@ -80,8 +98,13 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     """How much of the journal went in: more there now means that these results are out of date."""
 
     def rows(self) -> list[dict[str, Any]]:
-        """One flat dict for each metric: `pandas.DataFrame(results.rows())`."""
-        return [_row(self, task, metric) for task in self.tasks for metric in task.metrics]
+        """One flat dict for each metric, then for each combined number: `pandas.DataFrame(results.rows())`.
+
+        What only a task's metric has (n, judge, fingerprint) is None where a number is combined.
+        """
+        rows = [_row(self, task, metric) for task in self.tasks for metric in task.metrics]
+        blank = dict.fromkeys(rows[0] if rows else ())
+        return rows + [{**blank, **_combined_row(self, combined)} for combined in self.combined]
 
     def __str__(self) -> str:
         from eval_anything.results.table import render
@@ -125,5 +148,22 @@ def _row(results: Results, task: TaskResult, metric: MetricResult) -> dict[str, 
         "reason": metric.reason,
         "interval_reason": metric.interval_reason,
         "fingerprint": task.fingerprint,
+        "created": results.created,
+    }
+
+
+def _combined_row(results: Results, combined: CombinedResult) -> dict[str, Any]:
+    return {
+        "model": results.model,
+        "task": combined.group,
+        "metric": combined.name,
+        "headline": False,
+        "value": combined.value,
+        "low": combined.low,
+        "high": combined.high,
+        "comparable": all(task.comparable for task in results.tasks),
+        "complete": results.complete,
+        "reason": combined.reason if combined.value is None else "",
+        "interval_reason": "" if combined.value is None else combined.reason,
         "created": results.created,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import msgspec
 
@@ -24,6 +24,12 @@ class Rubric(msgspec.Struct, frozen=True, kw_only=True):
     """Template of the user turn; `{response}` is where the judge pastes the answer, safely delimited."""
     values: dict[str, str] = {}
     """Values of the template's other placeholders."""
+    untrusted: tuple[str, ...] = ()
+    """Names in `values` that hold text of others (the instruction, say), to be delimited as the answer is."""
+    pattern: Literal["rating", "score"] = "rating"
+    """What a verdict looks like: `[[n]]`, or a line `<Score>: [[n]]`."""
+    media: bool = False
+    """Whether the judging model is shown the answer's images, audio and video, after the text."""
     low: float = 1
     high: float = 10
     """The scale, ends included; a rating outside of it is no rating."""

@@ -13,7 +13,7 @@ from eval_anything.errors import UsageError
 from eval_anything.judge import Case
 from eval_anything.models.base import NoOptions
 from eval_anything.stats.aggregate import Means
-from eval_anything.values import Modality, Params, Response, Sample
+from eval_anything.values import Modality, Params, Response, Sample, Score
 
 DataKind = Literal["hub", "path", "synthetic"]
 
@@ -54,7 +54,8 @@ class Task(abc.ABC):
     title: ClassVar[str]
     summary: ClassVar[str]
     inputs: ClassVar[tuple[Modality, ...]]
-    outputs: ClassVar[tuple[Modality, ...]] = ("text",)
+    outputs: tuple[Modality, ...] = ("text",)
+    """What an answer may hold; an option of the task may change it."""
     required: ClassVar[tuple[Modality, ...]] = ()
     """Outputs that every answer must hold; the others of `outputs` are the model's choice."""
     licence: ClassVar[str] = ""
@@ -90,6 +91,13 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def case(self, sample: Sample, response: Response) -> Case:
         """What the judge is to be shown."""
+
+    def settled(self, sample: Sample, response: Response) -> Score | None:
+        """The score of an answer that leaves nothing to judge: the medium asked for is not in it, say.
+
+        None: the judge is to be asked. A Score without a value says why there is none.
+        """
+        return None
 
     def aggregation(self) -> Means:
         """How sample scores become the task's metrics."""

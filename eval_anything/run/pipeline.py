@@ -186,6 +186,9 @@ class Pipeline:
             state: ScoreState = "refused" if response.state == "refused" else "no_response"
             return Score(value=None, state=state, reason=said, judge=judge.label)
         try:
+            settled = unit.parts.task.settled(row.sample, response)
+            if settled is not None:
+                return msgspec.structs.replace(settled, judge=judge.label)
             case = unit.parts.task.case(row.sample, response)
             case = msgspec.structs.replace(
                 case, repeat=unit.repeat, task=unit.parts.task.name, store=self.store

@@ -1,0 +1,160 @@
+"""`choice`: a model that hears or sees the medium answers multiple-choice questions about it.
+
+The questions are those of the sample; whoever made the medium never saw them. The score is the share of right
+answers on the rubric's scale (AMG, instruction following of audio and video: 0 to 10).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Literal
+
+import msgspec
+
+from eval_anything.judge import Case, Judge
+from eval_anything.judges.letters import letter, original_letter
+from eval_anything.judges.media import check_inputs, media_of
+from eval_anything.prompts import fill
+from eval_anything.values import (
+    MediaPart,
+    Message,
+    Modality,
+    Origin,
+    Request,
+    Score,
+    ScoreState,
+    Text,
+    Usage,
+)
+
+
+class ChoiceOptions(msgspec.Struct, frozen=True):
+    attempts: int | None = None
+    """How often a judge whose reply names no option is asked; the task's protocol by default (AMG: 3)."""
+    parse: Literal["letter", "original"] = "letter"
+    """letter: replies are read strictly, and a question that the judge did not answer counts for nothing.
+    original: the published scripts' patterns, one attempt, and a question without an answer is wrong."""
+
+
+class Question(msgspec.Struct, frozen=True):
+    """One of a sample's `metadata["questions"]`."""
+
+    question_id: str
+    question: str
+    choice: str
+    """All options in one string."""
+    answer: str
+    """The letter of the right one."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one question."""
+
+    question_id: str
+    replies: tuple[str, ...] = ()
+    letter: str | None = None
+    right: bool | None = None
+    """None: no option could be read in any reply."""
+    fault: str = ""
+    usage: Usage = Usage()
+
+
+class ChoiceJudge(Judge):
+    """10 times the share of right answers; questions that stayed unanswered are left out and counted."""
+
+    name = "choice"
+    summary = "a model that hears or sees the medium answers multiple-choice questions about it"
+    Options = ChoiceOptions
+    needs_model = True
+
+    def check(self, outputs: tuple[Modality, ...]) -> None:
+        assert self.endpoint is not None
+        check_inputs(self.endpoint, outputs)
+
+    async def score(self, case: Case) -> Score:
+        questions = msgspec.convert(case.sample.metadata.get("questions", ()), tuple[Question, ...])
+        if not questions:
+            return self._missing("judge_error", f"sample {case.sample.id}: no questions to be answered")
+        media = media_of(case.response)
+        if not media:
+            return self._missing("no_response", "no medium in the answer to ask about")
+        answers = await asyncio.gather(*(self._answer(case, media, question) for question in questions))
+        return self._scored(case, answers)
+
+    async def _answer(self, case: Case, media: tuple[MediaPart, ...], question: Question) -> Answer:
+        assert self.endpoint is not None
+        original = self.options.parse == "original"
+        read: Callable[[str], str | None] = original_letter if original else letter
+        attempts = self.options.attempts or (1 if original else case.rubric.attempts)
+        values = {"question": question.question, "choice": question.choice}
+        asked = Request(
+            messages=(
+                Message("system", (Text(case.rubric.system),)),
+                Message("user", (*media, Text(fill(case.rubric.user, values)))),
+            ),
+            params=case.rubric.params,
+            origin=Origin(case.task, case.sample.id, case.repeat),
+        )
+        usage = Usage()
+        replies: list[str] = []
+        chosen = None
+        for attempt in range(attempts):
+            reply = await self.endpoint.ask(
+                msgspec.structs.replace(asked, draw=case.repeat * attempts + attempt),
+                accept=lambda r: original or read(r.text) is not None,
+            )
+            usage += reply.usage
+            if reply.state == "error":
+                fault = reply.fault
+                said = f"{fault.kind}: {fault.message}" if fault is not None else reply.state
+                return Answer(
+                    question_id=question.question_id, replies=tuple(replies), fault=said, usage=usage
+                )
+            replies.append(reply.text)
+            if (chosen := read(reply.text)) is not None:
+                break
+        return Answer(
+            question_id=question.question_id,
+            replies=tuple(replies),
+            letter=chosen,
+            right=chosen == question.answer if chosen is not None or original else None,
+            usage=usage,
+        )
+
+    def _scored(self, case: Case, answers: list[Answer]) -> Score:
+        usage = sum((answer.usage for answer in answers), Usage())
+        known = [answer.right for answer in answers if answer.right is not None]
+        details = {
+            "questions": [
+                {
+                    "question_id": answer.question_id,
+                    "replies": list(answer.replies),
+                    "letter": answer.letter,
+                    "right": answer.right,
+                }
+                for answer in answers
+            ],
+            "unanswered": len(answers) - len(known),
+        }
+        by_question = case.sample.metadata.get("weighting") == "question"
+        whole = {"details": details, "usage": usage, "weight": float(len(answers)) if by_question else 1.0}
+        faults = [answer for answer in answers if answer.fault]
+        if faults:
+            reason = f"question {faults[0].question_id}: {faults[0].fault}"
+            return self._missing("judge_error", reason, **whole)
+        if not known:
+            reason = f"no option in the judge's replies to any of {len(answers)} questions"
+            return self._missing("unparsed", reason, **whole)
+        share = sum(known) / len(known)
+        return Score(
+            value=case.rubric.low + (case.rubric.high - case.rubric.low) * share,
+            state="scored",
+            judge=self.label,
+            details=details,
+            usage=usage,
+            weight=float(len(known)) if by_question else 1.0,
+        )
+
+    def _missing(self, state: ScoreState, reason: str, **fields: Any) -> Score:
+        return Score(value=None, state=state, reason=reason, judge=self.label, **fields)

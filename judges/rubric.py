@@ -63,7 +63,8 @@ class RubricJudge(Judge):
         media = media_of(case.response) if case.rubric.media else ()
         messages, changes = judge_prompt(case.rubric, case.response.text, media)
         attempts = self.options.attempts or case.rubric.attempts
-        usage, replies, reason = Usage(), [], ""
+        usage, reason = Usage(), ""
+        replies: list[str] = []
         for attempt in range(attempts):
             reply = await self.endpoint.ask(
                 Request(

@@ -16,49 +16,57 @@ from eval_anything.models.base import local_path
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _SMALL_FILES = ["*.json", "*.jinja", "*.txt", "*.model"]
+_VARIANTS = ["*.fp16*.safetensors", "*.bf16*.safetensors", "*.non_ema*.safetensors"]
 _FULL_HASH_LIMIT = 4 * 10**9  # bytes of weights; reading more would delay each run by minutes
 _STRIDE_CHUNKS, _CHUNK = 64, 1 << 20
 _INDEX = "model.safetensors.index.json"
 
 
-def find(name: str, revision: str | None, weights: bool) -> tuple[Path, str]:
+def find(name: str, revision: str | None, weights: bool, provider: str = "hf") -> tuple[Path, str]:
     """The folder of checkpoint `name`, a local path or a hub id, and its hub commit ("" for a local folder).
 
     `weights`: whether weight files are wanted too, or only configuration and processor (hub ids only).
+    `provider`: who asks; messages begin with it, and "diffusers" keeps its weights in subfolders.
     Raises UsageError where there is no such folder or the hub does not give it.
     """
     folder = local_path(name)
     if folder is not None:
         if not folder.is_dir():
-            raise UsageError(f"hf/{name}: expected the folder of a checkpoint, found a file")
+            raise UsageError(f"{provider}/{name}: expected the folder of a checkpoint, found a file")
         return folder, ""
     if name.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(name):
         raise UsageError(
-            f"hf/{name}: no such folder (expected a checkpoint's folder or a hub id, owner/name)"
+            f"{provider}/{name}: no such folder (expected a checkpoint's folder or a hub id, owner/name)"
         )
-    return _from_hub(name, revision, weights)
+    return _from_hub(name, revision, weights, provider)
 
 
 @functools.lru_cache
-def _from_hub(name: str, revision: str | None, weights: bool) -> tuple[Path, str]:
+def _from_hub(name: str, revision: str | None, weights: bool, provider: str) -> tuple[Path, str]:
     """Remembered, so that one process works with one commit even if the repository changes meanwhile."""
     if weights:
-        revision = _from_hub(name, revision, False)[1]
+        revision = _from_hub(name, revision, False, provider)[1]
     try:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
     except ImportError:
-        raise MissingExtra(f"hf/{name}: huggingface_hub is needed: pip install 'eval-anything[hf]'") from None
-    patterns = [*_SMALL_FILES, *(["model*.safetensors"] if weights else [])]
+        raise MissingExtra(
+            f"{provider}/{name}: huggingface_hub is needed: pip install 'eval-anything[hub]'"
+        ) from None
+    wanted = "*/*.safetensors" if provider == "diffusers" else "model*.safetensors"
+    patterns = [*_SMALL_FILES, *([wanted] if weights else [])]
     try:
-        folder = Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
+        folder = Path(
+            snapshot_download(name, revision=revision, allow_patterns=patterns, ignore_patterns=_VARIANTS)
+        )
     except LocalEntryNotFoundError:
         raise UsageError(
-            f"hf/{name}: no such local folder, not in the local hub cache, and the hub cannot be reached"
+            f"{provider}/{name}: no such local folder, not in the local hub cache, "
+            "and the hub cannot be reached"
         ) from None
     except (HfHubHTTPError, OSError, ValueError) as fault:
         first = str(fault).strip().splitlines()[0]
-        raise UsageError(f"hf/{name}: the hub does not give this checkpoint: {first}") from None
+        raise UsageError(f"{provider}/{name}: the hub does not give this checkpoint: {first}") from None
     return folder, folder.name
 
 
@@ -128,17 +136,22 @@ def check_safetensors(file: Path) -> None:
         raise UsageError(f"{file}: damaged: {size} bytes, its header announces {expected}; fetch it again")
 
 
-def digest(folder: Path) -> tuple[str, bool]:
+def digest(folder: Path, *, nested: bool = False, more: Iterable[str] = ()) -> tuple[str, bool]:
     """sha256 over the checkpoint's configuration, processor and weights, and whether it is the full hash.
+
+    `nested`: of pipelines, whose components lie in subfolders. `more`: patterns of weights in other forms.
 
     Up to 4 GB of weights are read whole. Above that, each weight file counts with its size, its head and 64
     evenly spaced megabytes, which tells any two training steps apart but not a few changed values.
     """
-    small = sorted({p for pattern in _SMALL_FILES for p in folder.glob(pattern) if p.is_file()})
-    weights = sorted(p for p in folder.glob("*.safetensors") if p.is_file())
+    glob = folder.rglob if nested else folder.glob
+    small = sorted({p for pattern in _SMALL_FILES for p in glob(pattern) if p.is_file()})
+    weights = sorted({p for pattern in ("*.safetensors", *more) for p in glob(pattern) if p.is_file()})
     full = sum(p.stat().st_size for p in weights) <= _FULL_HASH_LIMIT
     parts = [_hashed(p, True) for p in small] + [_hashed(p, full) for p in weights]
-    lines = (f"{path.name}\0{part}\n" for path, part in zip([*small, *weights], parts, strict=True))
+    lines = (
+        f"{path.relative_to(folder)}\0{part}\n" for path, part in zip([*small, *weights], parts, strict=True)
+    )
     return hashlib.sha256("".join(lines).encode()).hexdigest(), full
 
 

@@ -1,0 +1,244 @@
+"""A diffusers pipeline with its weights: loaded component by component, asked in batches."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from eval_anything.agents.media.pipelines import Index, arguments, check_weights, effective, pipeline_class
+from eval_anything.errors import MissingExtra, ModelError, UsageError
+from eval_anything.models.hf.load import first_line
+from eval_anything.models.hf.load import libraries as hf_libraries
+
+if TYPE_CHECKING:
+    from eval_anything.agents.media.diffusion import DiffusersOptions
+    from eval_anything.agents.media.pipelines import Settings
+    from eval_anything.values import Modality
+
+DEFAULT_FPS = 8
+
+
+def libraries() -> None:
+    """Import diffusers after what it needs. Raises MissingExtra naming what to install."""
+    try:
+        hf_libraries()
+        import diffusers
+    except (ImportError, MissingExtra) as fault:
+        missing = getattr(fault, "name", None) or "torch and transformers"
+        raise MissingExtra(
+            f"pipelines in process need {missing}: pip install 'eval-anything[diffusers]'"
+        ) from None
+    diffusers.utils.logging.disable_progress_bar()
+    # It prints whole models where it cannot verify a component's type, and each prompt that it cuts.
+    diffusers.utils.logging.set_verbosity_error()
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    prompt: str
+    seed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+    data: bytes
+    """A PNG, WAV or MP4 file."""
+    refused: bool = False
+    """Blacked out by the pipeline's safety checker."""
+    cut: int = 0
+    """How many of the prompt's tokens the text encoder that reads the most of them did not read."""
+
+
+class Pipeline:
+    """One loaded pipeline. `run` is for one thread at a time."""
+
+    def __init__(self, index: Index, modality: "Modality", settings: "Settings", pipe: Any) -> None:
+        self._pipe = pipe
+        self._modality = modality
+        self._fps = settings.fps or DEFAULT_FPS
+        self._given = arguments(index, settings)
+        self.settings = {**effective(index, settings), **({"fps": self._fps} if modality == "video" else {})}
+
+    def run(self, jobs: list[Job]) -> list[Output]:
+        """One medium for each job; each job's noise comes from its own generator, on the CPU.
+
+        Raises ModelError where the numbers are not finite, or what torch and diffusers raise.
+        """
+        import torch
+
+        generators = [torch.Generator("cpu").manual_seed(job.seed) for job in jobs]
+        given = dict(self._given)
+        if "negative_prompt" in given:
+            given["negative_prompt"] = [given["negative_prompt"]] * len(jobs)
+        try:
+            with torch.inference_mode():
+                made = self._pipe(
+                    prompt=[job.prompt for job in jobs], generator=generators, output_type="np", **given
+                )
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()
+            raise
+        outputs = self._outputs(made, len(jobs))
+        return [
+            dataclasses.replace(output, cut=self._cut(job.prompt))
+            for job, output in zip(jobs, outputs, strict=True)
+        ]
+
+    def _cut(self, prompt: str) -> int:
+        limit = self.settings.get("max_prompt_tokens")
+        unread = []
+        for name, tokenizer in self._pipe.components.items():
+            if name.startswith("tokenizer") and tokenizer is not None:
+                # T5 alone reads by the pipeline's setting; CLIP and its kin by their own limit.
+                most = limit if limit and "T5" in type(tokenizer).__name__ else tokenizer.model_max_length
+                unread.append(max(0, len(tokenizer(prompt, verbose=False).input_ids) - most))
+        return min(unread, default=0)
+
+    def _outputs(self, made: Any, n: int) -> list[Output]:
+        field = {"image": "images", "audio": "audios", "video": "frames"}[self._modality]
+        media = list(getattr(made, field))
+        if len(media) != n:
+            raise ModelError(f"{type(self._pipe).__name__} made {len(media)} {field} for {n} prompts")
+        blacked = getattr(made, "nsfw_content_detected", None) or [False] * n
+        return [
+            Output(self._encoded(medium), bool(hidden)) for medium, hidden in zip(media, blacked, strict=True)
+        ]
+
+    def _encoded(self, medium: Any) -> bytes:
+        import numpy as np
+        from PIL import Image
+
+        from eval_anything.media.convert import write_mp4, write_png, write_wav
+
+        values = np.asarray(medium, dtype=np.float32)
+        if not np.isfinite(values).all():
+            # An image of such values would be black, and look like a model's answer.
+            raise ModelError(
+                f"{type(self._pipe).__name__} made numbers that are not finite (half precision does that in "
+                "some pipelines: try -M dtype=float32)"
+            )
+        if self._modality == "audio":
+            return write_wav(values if values.ndim == 1 else values.T, self._sample_rate())
+        pixels = (values.clip(0, 1) * 255).round().astype(np.uint8)
+        if self._modality == "image":
+            return write_png(Image.fromarray(pixels))
+        return write_mp4(list(pixels), self._fps)
+
+    def _sample_rate(self) -> int:
+        vocoder, vae = getattr(self._pipe, "vocoder", None), getattr(self._pipe, "vae", None)
+        places = (getattr(vocoder, "config", None), vae, getattr(vae, "config", None))
+        for place in places:
+            if rate := getattr(place, "sampling_rate", None):
+                return int(rate)
+        raise UsageError(f"{type(self._pipe).__name__} does not say at which rate its audio is sampled")
+
+
+def load(index: Index, modality: "Modality", options: "DiffusersOptions", where: tuple[str, str]) -> Pipeline:
+    """The pipeline on its device, in its precision: `where` is (device, dtype).
+
+    Raises UsageError for missing, damaged or pickled weights, and for settings that it does not have.
+    """
+    import torch
+    from safetensors import SafetensorError
+
+    device, dtype = where
+    settings = options.settings(index)
+    arguments(index, settings)
+    check_weights(index)
+    try:
+        parts = {
+            name: model
+            for name in index.components
+            if (model := _model(index, name, getattr(torch, dtype))) is not None
+        }
+        pipe = pipeline_class(index).from_pretrained(
+            index.folder,
+            use_safetensors=True,
+            local_files_only=True,
+            **parts,
+        )
+    except (
+        SafetensorError,
+        OSError,
+        ValueError,
+        TypeError,
+        RuntimeError,
+        ImportError,
+        AttributeError,
+    ) as fault:
+        raise UsageError(f"{index.folder}: the pipeline cannot be loaded: {first_line(fault)}") from None
+    pipe.set_progress_bar_config(disable=True)
+    if options.offload == "none":
+        pipe.to(device)
+    elif not device.startswith("cuda"):
+        raise UsageError(
+            f"option offload: {options.offload!r} moves weights to a GPU in turn; device is {device}"
+        )
+    elif options.offload == "model":
+        pipe.enable_model_cpu_offload(device=device)
+    else:
+        pipe.enable_sequential_cpu_offload(device=device)
+    return Pipeline(index, modality, settings, pipe)
+
+
+def _model(index: Index, name: str, dtype: Any) -> Any:
+    """A component that has weights; None for schedulers, tokenizers and the like, which the pipeline loads.
+
+    Loaded here because only so it can be told whether all weights were there: the libraries fill what is
+    missing with random numbers.
+    """
+    import diffusers
+    import transformers
+
+    kind = _class(index, name)
+    if not issubclass(kind, diffusers.ModelMixin | transformers.PreTrainedModel):
+        return None
+    new_word = issubclass(kind, transformers.PreTrainedModel) or _diffusers_says_dtype()
+    precision = {"dtype" if new_word else "torch_dtype": dtype}
+    model, report = kind.from_pretrained(
+        index.folder / name,
+        use_safetensors=True,
+        local_files_only=True,
+        output_loading_info=True,
+        **precision,
+    )
+    absent = _absent(report)
+    if absent:
+        raise UsageError(
+            f"{index.folder / name}: the checkpoint lacks {len(absent)} of the component's weights, or has "
+            f"them in another shape, for example {absent[0]}"
+        )
+    return model
+
+
+def _diffusers_says_dtype() -> bool:
+    """Newer versions warn of `torch_dtype`, older ones do not know `dtype`."""
+    import diffusers
+
+    return hasattr(diffusers.utils.deprecation_utils, "_resolve_dtype")
+
+
+def _absent(report: Any) -> Sequence[str]:
+    return sorted({*report["missing_keys"], *(str(entry) for entry in report["mismatched_keys"])})
+
+
+def _class(index: Index, name: str) -> Any:
+    """The component's class, from diffusers or transformers alone."""
+    import diffusers
+    import transformers
+
+    library, kind = index.components[name]
+    if library == "transformers":
+        module: Any = transformers
+    elif library == "diffusers":
+        module = diffusers
+    else:
+        module = getattr(diffusers.pipelines, library, None)
+    found = getattr(module, kind, None)
+    if not isinstance(found, type):
+        raise UsageError(
+            f"{index.folder / 'model_index.json'}: component {name!r}: neither diffusers "
+            f"{diffusers.__version__} nor transformers {transformers.__version__} has {library}.{kind}"
+        )
+    return found

@@ -1,0 +1,222 @@
+"""Diffusers pipelines in process: tiny ones of the real classes, saved and loaded as real ones are."""
+
+import json
+import shutil
+
+import pytest
+import tiny_generators
+from hf_lab import converse
+
+from eval_anything.agents.media.diffusion import DiffusersModel, DiffusersOptions
+from eval_anything.agents.media.pipelines import modality_of, read_index
+from eval_anything.errors import BadRequest, UsageError
+from eval_anything.media.store import ArtifactStore
+from eval_anything.values import Message, Origin, Params, Request, Text
+
+SMALL = {
+    "tiny_sd": {"steps": 2},
+    "tiny_sd_that_hides": {"steps": 1},
+    "tiny_flux": {"steps": 1, "width": 16, "height": 16},
+    "tiny_cogvideox": {"steps": 1, "frames": 9, "width": 16, "height": 16, "max_prompt_tokens": 16},
+    "tiny_audioldm2": {"steps": 1, "duration_s": 0.1},
+}
+
+
+def asked(prompt, modality="image", sample="s", draw=0, **params):
+    return Request(
+        messages=(Message("user", (Text(prompt),)),),
+        output_modalities=(modality,),
+        params=Params(**params),
+        draw=draw,
+        origin=Origin("t", sample),
+    )
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """Folders of tiny pipelines, each built once, and a store."""
+    root = tmp_path_factory.mktemp("generators")
+    built = {}
+
+    class Lab:
+        store = ArtifactStore(root / "media")
+
+        def folder(self, builder):
+            if builder not in built:
+                (root / builder).mkdir()
+                built[builder] = getattr(tiny_generators, builder)(root / builder)
+            return built[builder]
+
+        def model(self, builder, **options):
+            return DiffusersModel(str(self.folder(builder)), DiffusersOptions(**SMALL[builder], **options))
+
+        def ask(self, builder, *requests, together=True, **options):
+            return converse(self.model(builder, **options), self.store, requests, together=together)
+
+        def copy(self, builder, target):
+            return shutil.copytree(self.folder(builder), target / "copy")
+
+    return Lab()
+
+
+def shas(responses):
+    return [r.parts[0].artifact.sha256 for r in responses]
+
+
+def test_an_image_is_the_same_alone_and_in_a_batch(lab):
+    requests = [asked("a red circle"), asked("the blue star", sample="b"), asked("a red circle", draw=1)]
+    together = lab.ask("tiny_sd", *requests)
+    assert shas(together) == shas(lab.ask("tiny_sd", *requests, together=False))
+    assert len(set(shas(together))) == 3
+    artifact = together[0].parts[0].artifact
+    assert (artifact.mime, artifact.width, artifact.height) == ("image/png", 32, 32)
+    assert together[0].usage.images_out == 1
+    assert artifact.lineage.prompt == "a red circle"
+    assert artifact.lineage.details == {"pipeline": "StableDiffusionPipeline", "steps": 2, "guidance": 7.5}
+
+
+def test_the_seed_of_the_lineage_makes_the_image_again(lab):
+    (first,) = lab.ask("tiny_sd", asked("a red circle"))
+    lineage = first.parts[0].artifact.lineage
+    (again,) = lab.ask("tiny_sd", asked("a red circle", sample="another", seed=lineage.seed))
+    assert shas([again]) == shas([first])
+    (other,) = lab.ask("tiny_sd", asked("a red circle", seed=lineage.seed + 1))
+    assert shas([other]) != shas([first])
+
+
+def test_settings_change_the_image(lab):
+    plain, negative, guided = (
+        shas(lab.ask("tiny_sd", asked("a red circle", seed=1), asked("a star", seed=1), **options))
+        for options in ({}, {"negative_prompt": "dog"}, {"guidance": 1.5})
+    )
+    assert len({plain[0], negative[0], guided[0]}) == 3
+
+
+def test_an_image_that_the_safety_checker_hides_is_refused(lab):
+    (response,) = lab.ask("tiny_sd_that_hides", asked("a red circle"))
+    assert response.state == "refused" and response.finish_reason == "content_filter"
+    assert "safety checker" in response.text
+
+
+def test_a_distilled_flux_has_the_settings_of_the_paper(lab):
+    preset = DiffusersModel(str(lab.folder("tiny_flux")), DiffusersOptions()).identity()
+    assert preset["settings"] == {"steps": 4, "guidance": 0.0, "max_prompt_tokens": 256}
+    assert preset["pipeline"] == "FluxPipeline" and len(preset["checkpoint"]) == 64
+    (response,) = lab.ask("tiny_flux", asked("a red circle"))
+    details = response.parts[0].artifact.lineage.details
+    assert (details["steps"], details["guidance"], details["width"]) == (1, 0.0, 16)
+    assert response.notes == ()
+    (long,) = lab.ask("tiny_flux", asked("the dog barks " * 40))
+    assert "tokens of the prompt were not read" in long.notes[0]
+
+
+def test_a_video_has_the_frames_and_the_rate_that_were_asked_for(lab):
+    one, other = lab.ask("tiny_cogvideox", asked("a dog", "video"), asked("a dog", "video", draw=1), fps=4)
+    artifact = one.parts[0].artifact
+    assert artifact.mime == "video/mp4" and artifact.duration_s == pytest.approx(9 / 4)
+    assert artifact.lineage.details["fps"] == 4 and artifact.lineage.details["guidance"] == 6.0
+    assert shas([one]) != shas([other])
+
+
+def test_audio_has_the_duration_and_the_rate_of_the_pipeline(lab):
+    one, other = lab.ask("tiny_audioldm2", asked("a dog", "audio"), asked("a dog", "audio", draw=1))
+    artifact = one.parts[0].artifact
+    assert artifact.mime == "audio/wav" and artifact.sample_rate == 16000
+    assert artifact.duration_s == pytest.approx(0.1)
+    assert shas([one]) != shas([other])
+    assert DiffusersModel(str(lab.folder("tiny_audioldm2")), DiffusersOptions()).identity()["settings"] == {
+        "steps": 200,
+        "duration_s": 10.0,
+    }
+
+
+def test_what_a_pipeline_cannot_do_is_said(lab):
+    with pytest.raises(BadRequest, match=r"makes image, and was asked for audio"):
+        lab.ask("tiny_sd", asked("a dog", "audio"))
+    with pytest.raises(BadRequest, match=r"params.extra"):
+        lab.ask("tiny_sd", asked("a dog", extra={"eta": 1}))
+    with pytest.raises(UsageError, match=r"option frames: StableDiffusionPipeline has no such setting"):
+        lab.ask("tiny_sd", asked("a dog"), frames=3)
+    with pytest.raises(UsageError, match="offload"):
+        lab.ask("tiny_sd", asked("a dog"), offload="model", device="cpu")
+
+
+def load(folder):
+    model = DiffusersModel(str(folder), DiffusersOptions(steps=1))
+    return converse(model, ArtifactStore(folder.parent / "media"), [asked("a dog")])
+
+
+def test_pickled_weights_are_refused(lab, tmp_path):
+    folder = lab.copy("tiny_sd", tmp_path)
+    (folder / "unet" / "diffusion_pytorch_model.safetensors").rename(folder / "unet" / "weights.bin")
+    with pytest.raises(UsageError, match=r"only pickled weights \(weights.bin\)"):
+        load(folder)
+
+
+def test_missing_weights_are_no_random_numbers(lab, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    folder = lab.copy("tiny_sd", tmp_path)
+    for component, file in (
+        ("unet", "diffusion_pytorch_model.safetensors"),
+        ("text_encoder", "model.safetensors"),
+    ):
+        path = folder / component / file
+        whole = load_file(path)
+        save_file(dict(sorted(whole.items())[1:]), path, metadata={"format": "pt"})
+        with pytest.raises(UsageError, match=rf"{component}: .*(lacks|missing)"):
+            load(folder)
+        save_file(whole, path, metadata={"format": "pt"})
+
+
+def test_cut_and_absent_files_are_named(lab, tmp_path):
+    folder = lab.copy("tiny_sd", tmp_path)
+    path = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(UsageError, match=r"vae.*damaged"):
+        load(folder)
+    path.unlink()
+    with pytest.raises(UsageError, match=r"cannot be loaded"):
+        load(folder)
+
+
+INDEXES = {
+    "no JSON": ("{", "not readable as JSON"),
+    "no object": ("[]", "expected a JSON object"),
+    "no class": ("{}", "_class_name"),
+    "code": ('{"_class_name": ["pipeline", "MyPipeline"]}', "never run"),
+    "code of a component": (
+        '{"_class_name": "StableDiffusionPipeline", "unet": ["my_unet", "MyUNet"]}',
+        "component 'unet'.*never run",
+    ),
+    "outside": ('{"_class_name": "StableDiffusionPipeline", "unet": ["../x", "A"]}', "never run"),
+}
+
+
+@pytest.mark.parametrize("name", INDEXES)
+def test_an_index_that_is_none_is_refused_before_anything_is_loaded(tmp_path, name):
+    text, message = INDEXES[name]
+    (tmp_path / "model_index.json").write_text(text)
+    (tmp_path / "unet").mkdir()
+    (tmp_path / "unet" / "my_unet.py").write_text("raise SystemExit('this code ran')")
+    with pytest.raises(UsageError, match=message):
+        DiffusersModel(str(tmp_path), DiffusersOptions()).capabilities()
+
+
+def test_other_pipelines_are_told_by_what_they_give(tmp_path):
+    from eval_anything.agents.media.diffusers_run import libraries
+
+    libraries()
+
+    def made_by(pipeline):
+        (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": pipeline}))
+        return modality_of(read_index(tmp_path))
+
+    assert made_by("PixArtAlphaPipeline") == "image"
+    assert made_by("WanPipeline") == "video"
+    with pytest.raises(UsageError, match="did you mean FluxPipeline"):
+        made_by("FluksPipeline")
+    with pytest.raises(UsageError, match="does not start from a text alone"):
+        made_by("StableDiffusionImg2ImgPipeline")
+    with pytest.raises(UsageError, match=r"no model_index.json"):
+        read_index(tmp_path / "nowhere")

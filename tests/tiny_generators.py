@@ -1,4 +1,4 @@
-"""Tiny generators with random weights: real pipelines and models, built, saved and loadable as real ones are."""
+"""Tiny generators with random weights: real pipelines and models, saved and loadable as any."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ def _seeded() -> None:
 
     torch.set_num_threads(1)  # tensors this small only lose by more
     torch.manual_seed(1)
+
+
+def _square(edge: int) -> dict[str, int]:
+    return {"height": edge, "width": edge}
 
 
 def _clip_tokenizer(folder: Path) -> Any:
@@ -89,9 +93,7 @@ def tiny_sd(folder: Path, safety_checker: Any = None) -> Path:
         ),
         scheduler=DDIMScheduler(clip_sample=False, set_alpha_to_one=False, steps_offset=1),
         safety_checker=safety_checker,
-        feature_extractor=CLIPImageProcessor(
-            size={"shortest_edge": 30}, crop_size={"height": 30, "width": 30}
-        ),
+        feature_extractor=CLIPImageProcessor(size={"shortest_edge": 30}, crop_size=_square(30)),
         requires_safety_checker=False,
     ).save_pretrained(folder, safe_serialization=True)
     return folder
@@ -215,7 +217,8 @@ def tiny_audioldm2(folder: Path) -> Path:
     clap = ClapConfig(
         text_config={
             "hidden_size": 8, "intermediate_size": 37, "num_attention_heads": 2, "num_hidden_layers": 1,
-            "projection_dim": 16, "vocab_size": len(roberta), "max_position_embeddings": 520, "pad_token_id": 1,
+            "projection_dim": 16, "vocab_size": len(roberta),
+            "max_position_embeddings": 520, "pad_token_id": 1,
         },
         audio_config={
             "spec_size": 8, "num_mel_bins": 8, "patch_size": 1, "patch_stride": 1, "depths": [1, 1],
@@ -228,9 +231,9 @@ def tiny_audioldm2(folder: Path) -> Path:
         vae=_vae(in_channels=1, out_channels=1),
         text_encoder=ClapModel(clap),
         text_encoder_2=T5EncoderModel(T5Config(**_T5, vocab_size=len(t5))),
-        projection_model=AudioLDM2ProjectionModel(text_encoder_dim=16, text_encoder_1_dim=32, langauge_model_dim=16),
+        projection_model=AudioLDM2ProjectionModel(16, 32, 16),
         language_model=GPT2LMHeadModel(
-            GPT2Config(n_embd=16, n_head=2, n_layer=1, vocab_size=40, n_positions=99, n_ctx=99, max_new_tokens=8,
+            GPT2Config(n_embd=16, n_head=2, n_layer=1, vocab_size=40, n_positions=99, max_new_tokens=8,
                        bos_token_id=0, eos_token_id=0)
         ),
         tokenizer=roberta,
@@ -317,7 +320,8 @@ def tiny_janus(folder: Path) -> Path:
     special = {"image_token": "<image>", "boi_token": "<boi>", "eoi_token": "<eoi>"}
     tokenizer = omni_random.byte_tokenizer(WORDS, special)
     tokenizer.chat_template = (
-        "{% for m in messages %}{{ m['role'] }}: {% for p in m['content'] %}{{ p['text'] }}{% endfor %}\n{% endfor %}"
+        "{% for m in messages %}{{ m['role'] }}: "
+        "{% for p in m['content'] %}{{ p['text'] }}{% endfor %}\n{% endfor %}"
         "{% if add_generation_prompt %}assistant:{% endif %}"
     )
     tokens, codes = 16, 32
@@ -341,7 +345,7 @@ def tiny_janus(folder: Path) -> Path:
     )  # fmt: skip
     JanusForConditionalGeneration(config).save_pretrained(folder)
     JanusProcessor(
-        JanusImageProcessor(size={"height": 8, "width": 8}), tokenizer, num_image_tokens=tokens,
+        JanusImageProcessor(size=_square(8)), tokenizer, num_image_tokens=tokens,
         chat_template=tokenizer.chat_template,
     ).save_pretrained(folder)  # fmt: skip
     return folder

@@ -38,6 +38,10 @@ class Agent(abc.ABC):
     def check(self, model: Capabilities, label: str) -> None:  # noqa: B027 - most agents can use any model
         """Raises UsageError where the model cannot be used with this agent (no tool calling, say)."""
 
+    def identity(self) -> dict[str, Any]:
+        """What decides its answers besides name and options: prompt hashes."""
+        return {}
+
     @abc.abstractmethod
     async def respond(
         self, request: Request, model: "Endpoint", tools: Mapping[Modality, "MediaTool"]

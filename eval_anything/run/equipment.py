@@ -33,6 +33,7 @@ class Equipped(msgspec.Struct, frozen=True):
         return {
             "name": self.agent.name,
             "options": msgspec.to_builtins(self.agent.options),
+            **self.agent.identity(),
             "tools": {modality: tool.endpoint.identity() for modality, tool in self.tools.items()},
         }
 

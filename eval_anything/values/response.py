@@ -45,7 +45,8 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why there is no answer."""
 
     kind: str
-    """transport, rate_limit, server, garbage, bad_request, auth, media, model, missing."""
+    """transport, rate_limit, server, garbage, bad_request, auth, media, model, missing; tool: a medium that
+    the task requires, and that an agent's tool failed to make."""
     message: str
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from servers.openai_server import OpenAIServer, completion, in_thread
 
@@ -11,6 +12,12 @@ import eval_anything
 from eval_anything.errors import DataError, UnknownName, UsageError
 from eval_anything.judges.rubric import judge_prompt
 from eval_anything.options import parse
+from eval_anything.stores.journal import read_rows
+from eval_anything.stores.rows import ResponseRow
+from eval_anything.synth.question_families import About
+from eval_anything.synth.questions import answer as answer_to
+from eval_anything.synth.questions import split_choices
+from eval_anything.synth.scene import Scene
 from eval_anything.task import DataSource
 from eval_anything.tasks.amg import data
 from eval_anything.tasks.amg.instruction import (
@@ -20,7 +27,7 @@ from eval_anything.tasks.amg.instruction import (
     InstructionText,
     InstructionVideo,
 )
-from eval_anything.values import Artifact, Audio, Image, Response, Sample, Text, Video
+from eval_anything.values import Artifact, Audio, Image, Modality, Response, Sample, Text, Video
 
 TASKS: tuple[type[Instruction], ...] = (InstructionText, InstructionImage, InstructionAudio, InstructionVideo)
 
@@ -217,10 +224,59 @@ def test_a_model_that_only_writes_gets_zeros_or_nothing(tmp_path: Path, text_tas
         assert (metric.value, metric.n_missing) == (None, {"no_response": 6})
 
 
-@pytest.mark.parametrize("modality", ("text", "image", "audio", "video"))
-def test_offline_a_synthetic_generator_makes_what_is_asked_and_the_scene_judge_sees_it(
-    tmp_path: Path, modality: str
+@pytest.mark.parametrize("modality", ("audio", "video"))
+def test_what_a_faithful_generator_makes_answers_every_question_right(
+    tmp_path: Path, text_task: str, modality: Modality
+) -> None:
+    """fake/echo hands the prompt on to the tool, which makes what it says."""
+    out = tmp_path / "run"
+    task = f"amg_instruction_{modality}"
+    run(out, task, agent="text-protocol", judge="always_one", include=[text_task])
+    asked = 0
+    for row in read_rows(out / "journal.jsonl"):
+        if isinstance(row, ResponseRow):
+            (part,) = (p for p in row.response.parts if isinstance(p, Audio | Video))
+            assert part.artifact.lineage is not None
+            scene = msgspec.convert(part.artifact.lineage.details["scene"], Scene)
+            for question in row.sample.metadata["questions"]:
+                choices = split_choices(question["choice"])
+                assert choices is not None
+                about: About = "audio" if modality == "audio" else "video"
+                assert answer_to(question["question"], choices, scene, about) == question["answer"]
+                asked += 1
+    assert asked > 6
+
+
+@pytest.mark.parametrize(("modality", "least"), [("text", 9), ("image", 10), ("audio", 10), ("video", 10)])
+def test_offline_the_scene_judge_gives_a_faithful_answer_full_marks(
+    tmp_path: Path, modality: str, least: float
 ) -> None:
     result = run(tmp_path / "run", f"amg_instruction_{modality}", agent="text-protocol")
     assert result.judge == "scene"
-    assert result.metrics[0].n == 6
+    assert result.metrics[0].n_scored == 6
+    assert result.metrics[0].value >= least
+
+
+@pytest.mark.parametrize("weighting", ("question", "prompt"))
+@pytest.mark.parametrize("modality", ("audio", "video"))
+def test_questions_or_prompts_count_alike(tmp_path: Path, modality: str, weighting: str) -> None:
+    """A judge that always says A is right on some prompts more often than on others."""
+    task = InstructionAudio if modality == "audio" else InstructionVideo
+    task.write_synthetic(tmp_path / "twin", 12, 2)
+    result = run(
+        tmp_path / "run",
+        task.name,
+        data=str(tmp_path / "twin"),
+        judge="fake/constant",
+        judge_options={"reply": "A"},
+        task_options={"weighting": weighting},
+    )
+    prompts = data.read_questions(tmp_path / "twin" / data.instruction_file(task.modality))
+    right = [[q.answer == "A" for q in prompt.questions] for prompt in prompts]
+    flat = [r for each in right for r in each]
+    means = {
+        "question": 10 * sum(flat) / len(flat),
+        "prompt": 10 * sum(sum(each) / len(each) for each in right) / len(right),
+    }
+    assert means["question"] != pytest.approx(means["prompt"]), "the test could not fail"
+    assert result.metrics[0].value == pytest.approx(means[weighting])

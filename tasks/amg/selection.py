@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from eval_anything.judge import Case, Rubric
+from eval_anything.judges.votes import ALPHAS
 from eval_anything.stats.aggregate import Means
 from eval_anything.task import Dataset, DataSource, Task
 from eval_anything.tasks.amg import about, data
@@ -61,7 +62,7 @@ class Selection(Task):
         return unrated(sample, response)
 
     def aggregation(self) -> Means:
-        return Means(overall="Select", low=0, high=1)
+        return Means(overall="Select", components=ALPHAS, low=0, high=1)
 
     @classmethod
     def write_synthetic(cls, out: Path, n: int | None, seed: int) -> None:

@@ -147,7 +147,8 @@ class FakeModel(Model):
             return str(self.options.reply)
         if self.name == "rater":
             rating = 1 + int.from_bytes(prompt[:8], "big") % 10
-            return f"The rating follows from a hash of the prompt.\nRating: [[{rating}]]"
+            # Read by rubrics of either form, `[[n]]` and `<Score>: [[n]]`.
+            return f"The rating follows from a hash of the prompt.\n<Score>: [[{rating}]]"
         said = last_user_text(request)
         lines = [f"You said: {said}"] if said else []
         if given := _given(request):

@@ -76,7 +76,7 @@ def test_answers_depend_on_content_not_on_where_files_came_from(tmp_path):
 def test_rater_rates_by_the_prompt_alone():
     model = fake("rater")
     ratings = [ask(model, asking(f"case {n}")).text.splitlines()[-1] for n in range(200)]
-    assert set(ratings) == {f"Rating: [[{n}]]" for n in range(1, 11)}
+    assert set(ratings) == {f"<Score>: [[{n}]]" for n in range(1, 11)}
     assert ask(model, asking("case 3", draw=2, params=Params(seed=9))).text.endswith(ratings[3])
     other = [ask(fake("rater", seed=5), asking(f"case {n}")).text.splitlines()[-1] for n in range(20)]
     assert other != ratings[:20]

@@ -280,3 +280,9 @@ def test_questions_or_prompts_count_alike(tmp_path: Path, modality: str, weighti
     }
     assert means["question"] != pytest.approx(means["prompt"]), "the test could not fail"
     assert result.metrics[0].value == pytest.approx(means[weighting])
+
+
+def test_the_public_test_judge_can_rate_text_and_images(tmp_path: Path) -> None:
+    for modality in ("text", "image"):
+        result = run(tmp_path / modality, f"amg_instruction_{modality}", judge="fake/rater")
+        assert result.metrics[0].n_scored == 6

@@ -303,6 +303,8 @@ def tiny_musicgen(folder: Path) -> Path:
             )
         ),
     )  # fmt: skip
+    for layer in model.audio_encoder.quantizer.layers:
+        layer.codebook.embed.normal_()  # zero before training: all codes would sound alike
     model.generation_config.update(
         do_sample=True, guidance_scale=3.0, max_length=64, pad_token_id=codebook, bos_token_id=codebook,
         decoder_start_token_id=codebook,

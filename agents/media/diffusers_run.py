@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from eval_anything.agents.media.pipelines import Index, arguments, check_weights, effective, pipeline_class
 from eval_anything.errors import MissingExtra, ModelError, UsageError
-from eval_anything.models.hf.load import first_line
+from eval_anything.models.hf.load import check_complete, first_line
 from eval_anything.models.hf.load import libraries as hf_libraries
 
 if TYPE_CHECKING:
@@ -203,12 +202,7 @@ def _model(index: Index, name: str, dtype: Any) -> Any:
         output_loading_info=True,
         **precision,
     )
-    absent = _absent(report)
-    if absent:
-        raise UsageError(
-            f"{index.folder / name}: the checkpoint lacks {len(absent)} of the component's weights, or has "
-            f"them in another shape, for example {absent[0]}"
-        )
+    check_complete(index.folder / name, report)
     return model
 
 
@@ -217,10 +211,6 @@ def _diffusers_says_dtype() -> bool:
     import diffusers
 
     return hasattr(diffusers.utils.deprecation_utils, "_resolve_dtype")
-
-
-def _absent(report: Any) -> Sequence[str]:
-    return sorted({*report["missing_keys"], *(str(entry) for entry in report["mismatched_keys"])})
 
 
 def _class(index: Index, name: str) -> Any:

@@ -7,6 +7,7 @@ would fill them with random numbers and the scores would look like a model's.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -199,13 +200,21 @@ def load_weights(opened: Opened, device: str, dtype: str, attention: str | None)
         )
     except (SafetensorError, OSError, ValueError, RuntimeError, ImportError) as fault:
         raise UsageError(f"{opened.folder}: the weights cannot be loaded: {first_line(fault)}") from None
+    check_complete(opened.folder, report)
+    return model.to(device).eval()
+
+
+def check_complete(folder: Path, report: Mapping[str, Any]) -> None:
+    """Raises UsageError where `report`, what `from_pretrained` tells of the loading, has missing weights.
+
+    The libraries have filled those with random numbers.
+    """
     absent = sorted({*report["missing_keys"], *(str(entry) for entry in report["mismatched_keys"])})
     if absent:
         raise UsageError(
-            f"{opened.folder}: the checkpoint lacks {len(absent)} of the model's weights, or has them in "
+            f"{folder}: the checkpoint lacks {len(absent)} of the model's weights, or has them in "
             f"another shape, for example {absent[0]}"
         )
-    return model.to(device).eval()
 
 
 def first_line(fault: BaseException) -> str:

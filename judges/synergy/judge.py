@@ -17,7 +17,8 @@ from eval_anything.models.hf.batch import Batcher
 from eval_anything.values import Modality, Score
 
 if TYPE_CHECKING:
-    from eval_anything.judges.synergy.scorer import Answer, Scored, Scorer
+    from eval_anything.judges.synergy.answer import Answer
+    from eval_anything.judges.synergy.scorer import Scored, Scorer
 
 _SCORED: tuple[Modality, ...] = ("text", "image", "audio")
 
@@ -73,7 +74,7 @@ class SynergyJudge(Judge):
 
     async def score(self, case: Case) -> Score:
         # Decoding needs numpy and Pillow, which naming and describing a judge does not.
-        from eval_anything.judges.synergy.media import read_answer
+        from eval_anything.judges.synergy.answer import read_answer
 
         answer, missing = await asyncio.to_thread(read_answer, case)
         found: Scored = {}

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import LlamaModel
 
 from eval_anything.judges.synergy.config import RewardConfig
 from eval_anything.judges.synergy.imagebind import ImageBind
@@ -30,7 +29,11 @@ class RewardScores:
 
 
 class AnyRewardModel(nn.Module):
+    """Needs `load.libraries()` first, as does everything that imports transformers."""
+
     def __init__(self, config: RewardConfig) -> None:
+        from transformers import LlamaModel
+
         super().__init__()
         language = config.language()
         features = config.modality_config.hidden_size

@@ -12,25 +12,11 @@ from torch import Tensor
 
 from eval_anything.judges.synergy import config as configs
 from eval_anything.judges.synergy import load as loading
+from eval_anything.judges.synergy.answer import Answer
 from eval_anything.judges.synergy.model import AnyRewardModel
 from eval_anything.judges.synergy.pairs import PAIRS, Pair
 from eval_anything.judges.synergy.prompt import Medium, Prompter
 from eval_anything.models.hf import load
-
-
-@dataclasses.dataclass(frozen=True, eq=False)  # arrays do not compare
-class Answer:
-    """What there is of one answer."""
-
-    prompt: str
-    text: str | None = None
-    image: np.ndarray | None = None
-    """(3, 224, 224), see `preprocess.read_image`."""
-    audio: np.ndarray | None = None
-    """(3, 1, 128, 204), see `preprocess.read_audio`."""
-
-    def holds(self, pair: Pair) -> bool:
-        return all(getattr(self, modality) is not None for modality in pair.modalities)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,10 +10,24 @@ import numpy as np
 
 from eval_anything.errors import MediaError, UsageError
 from eval_anything.judge import Case
-from eval_anything.judges.synergy.pairs import PAIRS
+from eval_anything.judges.synergy.pairs import PAIRS, Pair
 from eval_anything.judges.synergy.preprocess import read_audio, read_image
-from eval_anything.judges.synergy.scorer import Answer
 from eval_anything.values import Audio, Image, Sample, Text
+
+
+@dataclasses.dataclass(frozen=True, eq=False)  # arrays do not compare
+class Answer:
+    """What there is of one answer."""
+
+    prompt: str
+    text: str | None = None
+    image: np.ndarray | None = None
+    """(3, 224, 224), see `preprocess.read_image`."""
+    audio: np.ndarray | None = None
+    """(3, 1, 128, 204), see `preprocess.read_audio`."""
+
+    def holds(self, pair: Pair) -> bool:
+        return all(getattr(self, modality) is not None for modality in pair.modalities)
 
 
 def read_answer(case: Case) -> tuple[Answer, dict[str, str]]:

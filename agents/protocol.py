@@ -101,7 +101,7 @@ def parse_slots(text: str) -> Slots:
             notes.append(f"{MARKERS[marker.modality]} was there again; the first one counts")
         else:
             held[marker.modality] = content
-    if used(lead.replace(_FENCE, "")):
+    if any(used(line) for line in lead.splitlines() if not line.lstrip().startswith(_FENCE)):
         notes.append("words before the first marker were left out")
     return Slots(
         text=held.get("text", ""),

@@ -22,6 +22,7 @@ from eval_anything.values import (
     Modality,
     Origin,
     Request,
+    Sample,
     Score,
     ScoreState,
     Text,
@@ -60,6 +61,15 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage = Usage()
 
 
+def questions_of(sample: Sample) -> tuple[Question, ...]:
+    return msgspec.convert(sample.metadata.get("questions", ()), tuple[Question, ...])
+
+
+def by_question(sample: Sample, answered: int) -> float:
+    """The weight of a score: the number of its questions, where the task has all questions count alike."""
+    return float(answered) if sample.metadata.get("weighting") == "question" else 1.0
+
+
 class ChoiceJudge(Judge):
     """10 times the share of right answers; questions that stayed unanswered are left out and counted."""
 
@@ -73,7 +83,7 @@ class ChoiceJudge(Judge):
         check_inputs(self.endpoint, outputs)
 
     async def score(self, case: Case) -> Score:
-        questions = msgspec.convert(case.sample.metadata.get("questions", ()), tuple[Question, ...])
+        questions = questions_of(case.sample)
         if not questions:
             return self._missing("judge_error", f"sample {case.sample.id}: no questions to be answered")
         media = media_of(case.response)
@@ -137,8 +147,7 @@ class ChoiceJudge(Judge):
             ],
             "unanswered": len(answers) - len(known),
         }
-        by_question = case.sample.metadata.get("weighting") == "question"
-        whole = {"details": details, "usage": usage, "weight": float(len(answers)) if by_question else 1.0}
+        whole = {"details": details, "usage": usage, "weight": by_question(case.sample, len(answers))}
         faults = [answer for answer in answers if answer.fault]
         if faults:
             reason = f"question {faults[0].question_id}: {faults[0].fault}"
@@ -153,7 +162,7 @@ class ChoiceJudge(Judge):
             judge=self.label,
             details=details,
             usage=usage,
-            weight=float(len(known)) if by_question else 1.0,
+            weight=by_question(case.sample, len(known)),
         )
 
     def _missing(self, state: ScoreState, reason: str, **fields: Any) -> Score:

@@ -1,6 +1,10 @@
 """Modality synergy: the same instructions, all three modalities asked for, one component for each pair."""
 
 from pathlib import Path
+from typing import Any
+
+import pytest
+from servers.openai_server import OpenAIServer, completion, in_thread
 
 import eval_anything
 from eval_anything.task import DataSource
@@ -30,13 +34,26 @@ def test_one_component_for_each_pair_between_zero_and_one() -> None:
     assert (means.overall, means.components, means.low, means.high) == ("synergy", PAIRS, 0, 1)
 
 
-def test_offline_pairs_are_compared_by_their_scenes(tmp_path: Path) -> None:
-    result = eval_anything.evaluate(
-        model="fake/echo",
-        tasks=["amg_synergy"],
-        data="synthetic:n=4,seed=1",
-        agent="text-protocol",
-        out=tmp_path / "run",
-    ).tasks[0]
+def test_offline_an_answer_that_says_shows_and_plays_the_same_goes_together(tmp_path: Path) -> None:
+    def in_all_three(call: Any) -> Any:
+        asked = call.body["messages"][-1]["content"]
+        text = asked if isinstance(asked, str) else asked[-1]["text"]
+        slots = ("response", "image_instruction", "audio_instruction")
+        return completion("\n".join(f"[[{slot}]]: {text}" for slot in slots))
+
+    with in_thread(OpenAIServer(in_all_three)) as server:
+        result = eval_anything.evaluate(
+            model="openai/agent",
+            model_options={"base_url": server.url},
+            tasks=["amg_synergy"],
+            data="synthetic:n=4,seed=1",
+            agent="text-protocol",
+            out=tmp_path / "run",
+        ).tasks[0]
     assert result.judge == "scene"
-    assert [m.name for m in result.metrics] == ["synergy", *PAIRS]
+    by_name = {m.name: m for m in result.metrics}
+    assert list(by_name) == ["synergy", *PAIRS]
+    assert all(m.n_scored == 4 for m in by_name.values())
+    assert by_name["text-image"].value == pytest.approx(1)
+    assert by_name["text-audio"].value == pytest.approx(1)
+    assert (by_name["synergy"].value or 0) > 0.7

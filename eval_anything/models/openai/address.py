@@ -10,7 +10,7 @@ import msgspec
 from eval_anything.errors import UsageError
 
 DEFAULT_URL = "https://api.openai.com/v1"
-_ROUTE = "/chat/completions"
+CHAT_ROUTE = "/chat/completions"
 _EXPECTED = "expected the base URL of an OpenAI-compatible server, such as http://localhost:8000/v1"
 
 
@@ -26,6 +26,11 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     basic: str = ""
     """Value of the Authorization header, when the URL carries user and password."""
     secrets: tuple[str, ...] = ()
+
+    def url(self, route: str) -> str:
+        """Where another route of the server is, such as "/images/generations"; without credentials."""
+        parts = urlsplit(self.chat_url)
+        return urlunsplit(parts._replace(path=parts.path.removesuffix(CHAT_ROUTE) + route))
 
 
 def parse_addresses(text: str) -> tuple[Address, ...]:
@@ -55,12 +60,12 @@ def _parse(url: str) -> Address:
         host, port = None, None
     if not host or parts.scheme not in ("http", "https"):
         raise UsageError(f"base_url {shown!r}: {_EXPECTED}")
-    path = parts.path.rstrip("/").removesuffix(_ROUTE)
+    path = parts.path.rstrip("/").removesuffix(CHAT_ROUTE)
     netloc = parts.netloc.rpartition("@")[2]
     basic, secrets = _credentials(parts)
     return Address(
         shown=urlunsplit((parts.scheme, netloc, path, "", "")),
-        chat_url=urlunsplit((parts.scheme, netloc, path + _ROUTE, parts.query, "")),
+        chat_url=urlunsplit((parts.scheme, netloc, path + CHAT_ROUTE, parts.query, "")),
         host=host,
         port=port or (443 if parts.scheme == "https" else 80),
         basic=basic,

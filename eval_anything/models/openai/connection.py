@@ -14,7 +14,7 @@ import msgspec
 import yarl
 
 from eval_anything.errors import GarbageReply, TransportFault, UsageError
-from eval_anything.models.openai.address import Address
+from eval_anything.models.openai.address import CHAT_ROUTE, Address
 
 MAX_REPLY_BYTES = 256 * 1024 * 1024
 _CHECK_S = 5.0
@@ -39,7 +39,6 @@ class _Server:
 
     def __init__(self, address: Address, key: str) -> None:
         self.address = address
-        self.url = yarl.URL(address.chat_url)
         self.headers = {"Content-Type": "application/json"}
         if authorization := address.basic or (f"Bearer {key}" if key else ""):
             self.headers["Authorization"] = authorization
@@ -72,14 +71,25 @@ class Connection:
     async def close(self) -> None:
         await self._session.close()
 
-    async def post(self, body: bytes) -> HttpReply:
+    async def post(self, body: bytes, route: str = CHAT_ROUTE) -> HttpReply:
         """Raises TransportFault and GarbageReply; every HTTP status is a reply."""
         now = time.monotonic()
         server = min(self._servers, key=lambda candidate: candidate.load(now))
+        return await self._ask(server, "POST", route, body)
+
+    async def get(self, route: str, shown: str) -> HttpReply:
+        """From the server that answered as `shown`: a job is known only where it was created.
+
+        Raises as `post` does.
+        """
+        server = next(candidate for candidate in self._servers if candidate.address.shown == shown)
+        return await self._ask(server, "GET", route, None)
+
+    async def _ask(self, server: _Server, method: str, route: str, body: bytes | None) -> HttpReply:
         server.in_flight += 1
         server.sent += 1
         try:
-            return await self._post(server, body)
+            return await self._send(server, method, yarl.URL(server.address.url(route)), body)
         except TransportFault:
             # A dead server fails at once and so would always have the fewest in flight.
             server.rests_until = time.monotonic() + _REST_S
@@ -87,12 +97,12 @@ class Connection:
         finally:
             server.in_flight -= 1
 
-    async def _post(self, server: _Server, body: bytes) -> HttpReply:
+    async def _send(self, server: _Server, method: str, url: yarl.URL, body: bytes | None) -> HttpReply:
         shown = server.address.shown
-        data = body if len(body) <= _WHOLE_BYTES else io.BytesIO(body)
+        data = body if body is None or len(body) <= _WHOLE_BYTES else io.BytesIO(body)
         try:
-            async with self._session.post(
-                server.url, data=data, headers=server.headers, allow_redirects=False
+            async with self._session.request(
+                method, url, data=data, headers=server.headers, allow_redirects=False
             ) as reply:
                 return HttpReply(reply.status, reply.headers, await _read(reply, shown), shown)
         except TimeoutError:

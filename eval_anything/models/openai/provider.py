@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from typing import TYPE_CHECKING, Literal
 
@@ -12,7 +11,8 @@ import msgspec
 from eval_anything.errors import UsageError
 from eval_anything.models.base import Model, ModelContext
 from eval_anything.models.modalities import parse_modalities
-from eval_anything.models.openai.address import DEFAULT_URL, parse_addresses
+from eval_anything.models.openai.access import find_access
+from eval_anything.models.openai.address import DEFAULT_URL
 from eval_anything.models.openai.decode import Decoder
 from eval_anything.models.openai.encode import Body, Dialect, encode_request, media_bytes
 from eval_anything.models.openai.faults import http_fault
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 # are decoded to be checked, which takes longer than base64 does.
 _INLINE_REQUEST_BYTES = 512 * 1024
 _INLINE_REPLY_BYTES = 64 * 1024
-# Shorter ones are placeholders for servers that want any key ("EMPTY", "none"); blanking those out would
-# deface answers in which the word occurs.
-_SECRET_CHARS = 7
-_OPENAI_HOST = "api.openai.com"
 
 
 class OpenAIOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,11 +70,9 @@ class OpenAIModel(Model):
         where = f"model openai/{name}, option"
         self._inputs = parse_modalities(options.inputs, f"{where} inputs")
         self._outputs = parse_modalities(options.outputs, f"{where} outputs")
-        self._addresses = parse_addresses(options.base_url)
+        self._access = find_access(options.base_url, options.api_key_env)
+        self._secrets = self._access.secrets
         self._connection: Connection | None = None
-        self._key = os.environ.get(self._key_variable(), "").strip()
-        held = [self._key, *(secret for address in self._addresses for secret in address.secrets)]
-        self._secrets = tuple(secret for secret in held if len(secret) >= _SECRET_CHARS)
         self._dialect = Dialect(
             model=name,
             max_tokens_field=self._max_tokens_field(options),
@@ -86,16 +80,10 @@ class OpenAIModel(Model):
             audio_format=options.audio_format,
         )
 
-    def _key_variable(self) -> str:
-        """Which variable holds the key; an OpenAI key is not shown to whatever server base_url names."""
-        own = all(address.host == _OPENAI_HOST for address in self._addresses)
-        return self.options.api_key_env or ("OPENAI_API_KEY" if own else "")
-
     def _max_tokens_field(self, options: OpenAIOptions) -> str:
         if options.max_tokens_field != "auto":
             return options.max_tokens_field
-        own = all(address.host == _OPENAI_HOST for address in self._addresses)
-        return "max_completion_tokens" if own else "max_tokens"
+        return "max_completion_tokens" if self._access.own else "max_tokens"
 
     def capabilities(self) -> Capabilities:
         return Capabilities(inputs=self._inputs, outputs=self._outputs, tools=self.options.tools)
@@ -105,20 +93,10 @@ class OpenAIModel(Model):
 
     async def start(self, context: ModelContext) -> None:
         """Raises UsageError when the key is missing or a server cannot be reached."""
-        # aiohttp takes a while to import, and listing providers must not wait for it.
-        from eval_anything.models.openai.connection import Connection
-
         await super().start(context)
-        if not self._key and self.options.base_url == DEFAULT_URL:
-            raise UsageError(
-                f"model openai/{self.name}: no key: the environment variable {self._key_variable()} "
-                "is not set (a server of your own is named with --base-url)"
-            )
         self._media = MediaEncoder(context.store)
         self._decoder = Decoder(f"openai/{self.name}", context.store, self._secrets)
-        connection = Connection(self._addresses, self._key, context.timeout_s)
-        await connection.open()
-        self._connection = connection
+        self._connection = await self._access.connect(f"openai/{self.name}", context.timeout_s)
 
     async def generate(self, request: Request) -> Response:
         if self._connection is None:

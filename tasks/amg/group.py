@@ -31,7 +31,7 @@ _SYNERGY: dict[str, Key] = {
     "synergy TA": ("amg_synergy", "text-audio"),
     "synergy VA": ("amg_synergy", "image-audio"),
 }
-_ALPHAS = tuple(("amg_selection", name) for name in ALPHAS)
+_ALPHAS: dict[str, Key] = {name: ("amg_selection", name) for name in ALPHAS}
 _AMU_COLUMNS: dict[str, Key] = {
     **{
         dimension: ("amu", dimension)
@@ -76,7 +76,7 @@ def amg_per_item(chosen: Iterable[tuple[str, float]], scores: Scores, synergy: P
 
     The mean over the items of the formula, with the task's own mean scores in it.
     """
-    each = [amg(Pairs(*alphas(name, share).values()), scores, synergy) for name, share in chosen]
+    each = [float(amg(Pairs(*alphas(name, share).values()), scores, synergy)) for name, share in chosen]
     return sum(each) / len(each)
 
 
@@ -105,13 +105,14 @@ class AMG(Group):
             return []
         vision = _VIDEO if _IMAGE[0] not in run and _VIDEO[0] in run else _IMAGE
         columns = dict(_AMU_COLUMNS) if "amu" in run else {}
-        columns |= {"Select": _SELECT, "S_T": _TEXT, "S_V": vision, "S_A": _AUDIO, **_SYNERGY}
-        shown = [_combined(name, (key,), metrics, lambda value: value) for name, key in columns.items()]
-        parts = (_TEXT, vision, _AUDIO, *_SYNERGY.values())
-        shown.append(_combined("AMG", (_SELECT, *parts), metrics, amg_table4))
-        if all(key in metrics for key in _ALPHAS):
-            shown.append(_combined("AMG (per item)", (*_ALPHAS, *parts), metrics, _of_means))
-        shown.append(_combined("Overall", (_AMU_COLUMNS["AMU"], _SELECT, *parts), metrics, _overall))
+        parts = {"S_T": _TEXT, "S_V": vision, "S_A": _AUDIO, **_SYNERGY}
+        columns |= {"Select": _SELECT, **parts}
+        shown = [_shown(name, key, metrics.get(key)) for name, key in columns.items()]
+        table = {"Select": _SELECT, **parts}
+        shown.append(_combined("AMG", table, metrics, amg_table4))
+        if all(key in metrics for key in _ALPHAS.values()):
+            shown.append(_combined("AMG (per item)", {**_ALPHAS, **parts}, metrics, _of_means))
+        shown.append(_combined("Overall", {"AMU": _AMU_COLUMNS["AMU"], **table}, metrics, _overall))
         return shown
 
 
@@ -124,29 +125,24 @@ def _overall(amu: Any, *parts: Any) -> Any:
     return (amu + amg_table4(*parts)) / 2
 
 
+def _shown(name: str, key: Key, part: Measured | None) -> Combined:
+    if part is None:
+        return Combined(name=name, value=None, reason=f"{key[0]} was not run")
+    return Combined(name=name, value=part.value, reason=part.reason, draws=part.draws)
+
+
 def _combined(
-    name: str, keys: tuple[Key, ...], metrics: Mapping[Key, Measured], formula: Callable[..., Any]
+    name: str, keys: Mapping[str, Key], metrics: Mapping[Key, Measured], formula: Callable[..., Any]
 ) -> Combined:
-    """The formula of the metrics' values, and of their draws."""
-    found = [metrics.get(key) for key in keys]
-    lacking = [_why(key, part) for key, part in zip(keys, found, strict=True) if _value(part) is None]
-    if lacking:
-        return Combined(name=name, value=None, reason="; ".join(dict.fromkeys(lacking)))
-    known = [part for part in found if part is not None]
+    """The formula of the metrics' values, and of their draws; `keys` by the name of the column."""
+    found = {column: metrics.get(key) for column, key in keys.items()}
+    known = [part for part in found.values() if part is not None and part.value is not None]
+    if len(known) < len(found):
+        lacking = [column for column, part in found.items() if part is None or part.value is None]
+        return Combined(name=name, value=None, reason=f"no {', '.join(lacking)}")
     draws = [part.draws for part in known if part.draws is not None]
     return Combined(
         name=name,
         value=float(formula(*(part.value for part in known))),
         draws=formula(*draws) if len(draws) == len(known) else None,
     )
-
-
-def _value(part: Measured | None) -> float | None:
-    return None if part is None else part.value
-
-
-def _why(key: Key, part: Measured | None) -> str:
-    task, metric = key
-    if part is None:
-        return f"{task} was not run"
-    return f"{task}{f' {metric}' if metric else ''}: {part.reason}"

@@ -286,3 +286,34 @@ def test_a_hub_without_the_file_is_named(tmp_path: Path) -> None:
         assert "data/audio_instruct/test.json: not there" in done.stderr, done.stderr
 
     with_hub(data.INSTRUCTIONS, "a" * 40, {"README.md": b"moved"}, use)
+
+
+fields = st.sampled_from(
+    ["prompt_id", "prompt", "question_id", "question", "choice", "answer", "instruction_uid", "instruction"]
+)
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(fields | st.text(max_size=3), inner, max_size=9)
+    ),
+    max_leaves=20,
+)
+
+
+@given(rows=anything | st.lists(st.dictionaries(fields, anything | st.sampled_from("ABCD"), max_size=9)))
+def test_whatever_the_json_it_is_read_or_refused_in_one_line(
+    tmp_path_factory: pytest.TempPathFactory, rows: Any
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    listed(folder / data.JSONL, rows)
+    for read in (
+        lambda: data.read_prompts(folder / data.JSONL),
+        lambda: data.read_questions(folder / data.JSONL),
+        lambda: data.read_instructions(folder),
+    ):
+        try:
+            found = read()
+        except DataError as fault:
+            assert data.JSONL in str(fault)
+        else:
+            assert found

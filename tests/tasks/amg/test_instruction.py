@@ -286,3 +286,15 @@ def test_the_public_test_judge_can_rate_text_and_images(tmp_path: Path) -> None:
     for modality in ("text", "image"):
         result = run(tmp_path / modality, f"amg_instruction_{modality}", judge="fake/rater")
         assert result.metrics[0].n_scored == 6
+
+
+def test_a_failing_tool_costs_no_points_and_declining_to_make_anything_costs_all(tmp_path: Path) -> None:
+    with_tools = {"agent": "text-protocol", "error_budget": 1.0}
+    broken = {"audio.fault": "bad_request"}
+    result = run(tmp_path / "a", "amg_instruction_audio", agent_options=broken, **with_tools)
+    assert (result.metrics[0].value, result.metrics[0].n_missing) == (None, {"no_response": 6})
+    assert result.counts.errors == {"tool": 6}
+    with in_thread(OpenAIServer(completion("[[response]]: no\n[[audio_instruction]]: None"))) as server:
+        options = {"model": "openai/m", "model_options": {"base_url": server.url}, "agent": "text-protocol"}
+        result = run(tmp_path / "b", "amg_instruction_audio", **options)
+    assert (result.metrics[0].value, result.metrics[0].n_scored) == (0, 6)

@@ -178,7 +178,7 @@ def _json_rows(path: Path) -> list[Any]:
     except FileNotFoundError:
         expected = f"{instruction_file('text')} (image, audio, video likewise) and {PARQUET} or {JSONL}"
         raise DataError(f"{path}: not there; AMG's folder holds {expected}") from None
-    except (OSError, msgspec.MsgspecError) as fault:
+    except (OSError, msgspec.MsgspecError, RecursionError) as fault:
         raise DataError(f"{path}: neither a JSON list nor JSON lines: {fault}") from None
     if not rows:
         raise DataError(f"{path}: no rows")

@@ -1,6 +1,6 @@
 """`replay/FILE.jsonl`: recorded responses in place of a model.
 
-One row for each response: `id` (the sample's), optional `task` and `repeat`, optional `state`, and either
+One row for each response: `id` (the sample's), optional `task`, `repeat`, `state` and `selected`, and either
 `response` (text) or `parts`; other keys are not read, so exported samples can be replayed as they are.
 A row without `task` serves every task, a row without `repeat` every repeat that has no row of its own.
 """
@@ -67,6 +67,8 @@ class Row(msgspec.Struct, frozen=True):
     response: str | None = None
     parts: tuple[Text | Reasoning | RecordedImage | RecordedAudio | RecordedVideo, ...] | None = None
     state: State = "ok"
+    selected: tuple[Modality, ...] = ()
+    """In which modalities an agent chose to answer, where one was at work."""
 
 
 _READER = msgspec.json.Decoder(Row)
@@ -124,7 +126,7 @@ class ReplayModel(Model):
         except MediaError as fault:
             return Response(state="error", fault=Fault("media", str(fault)))
         usage = count_usage(request, parts, requests=0)
-        return Response(parts=parts, state=row.state, usage=usage)
+        return Response(parts=parts, state=row.state, usage=usage, selected=row.selected)
 
     async def stop(self) -> None:
         if self._file is not None:

@@ -105,9 +105,12 @@ def _row(file: BinaryIO, record: Record, store: ArtifactStore) -> dict[str, Any]
         "tools": [_part(part, store) for part in tools],
         "state": response.state,
         "fault": response.fault,
+        "selected": response.selected,
+        "trace": [_act(part, store) for message in response.trace for part in message.parts if _is_act(part)],
         "finish_reason": response.finish_reason,
         "notes": response.notes,
         "usage": response.usage,
+        "tool_usage": response.tool_usage,
         "seconds": response.seconds,
         **_score(_read(file, record.score_at, ScoreRow) if record.score_at >= 0 else None),
     }
@@ -145,6 +148,20 @@ def _part(part: Part, store: ArtifactStore) -> dict[str, Any]:
         case _:
             built: dict[str, Any] = msgspec.to_builtins(part)
             return built
+
+
+def _is_act(part: Part) -> bool:
+    return isinstance(part, ToolCall | ToolResult)
+
+
+def _act(part: Part, store: ArtifactStore) -> dict[str, Any]:
+    """A tool call of an agent or its result, media with where they came from."""
+    form = _part(part, store)
+    if isinstance(part, ToolResult):
+        for inner, shown in zip(part.parts, form["parts"], strict=True):
+            if isinstance(inner, Image | Audio | Video):
+                shown["lineage"] = inner.artifact.lineage
+    return form
 
 
 def _read(file: BinaryIO, offset: int, kind: type[R]) -> R:

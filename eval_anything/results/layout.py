@@ -121,6 +121,9 @@ def _lines(task: TaskResult) -> list[str]:
             lines.append(f"{metric.name}: no interval: {metric.interval_reason}")
     lines += _figures(task) + _missing(task) + _states(task)
     lines.append(f"model: {consumption(task.model_usage)}; {number(task.seconds)} s")
+    if task.counts.tool_calls:
+        calls = f"{counted(task.counts.tool_calls, 'call')}, {task.counts.tool_errors} failed"
+        lines.append(f"tools: {calls}; {consumption(task.tool_usage)}")
     lines.append(f"judge {task.judge}: {consumption(task.judge_usage)}")
     lines += [f"masked {modality}: {counted(n, 'sample')}" for modality, n in task.masked.items()]
     lines += [f"model's note: {note} ({counted(n, 'response')})" for note, n in task.model_notes.items()]

@@ -103,6 +103,7 @@ def _task_result(task: TaskScan, measured: list[Measurement]) -> TaskResult:
         counts=_counts(task, verdicts),
         model_usage=task.model.usage(),
         judge_usage=task.judge.usage(),
+        tool_usage=task.tools.usage(),
         seconds=round(task.model.seconds, 3),
         masked=_masked(task),
         model_notes=_model_notes(task),
@@ -138,6 +139,8 @@ def _counts(task: TaskScan, verdicts: list[Verdict]) -> Counts:
         judge_attempts=scored + failures,
         judge_failures=failures,
         judge_error_rate=judge_error_rate(scored, missing),
+        tool_calls=sum(record.tool_calls for _, _, record in task),
+        tool_errors=sum(record.tool_errors for _, _, record in task),
     )
 
 

@@ -31,6 +31,15 @@ class _Fault(msgspec.Struct, frozen=True, gc=False):
     kind: str
 
 
+class _TurnPart(msgspec.Struct, frozen=True, gc=False):
+    type: str
+    error: str | None = None
+
+
+class _Turn(msgspec.Struct, frozen=True):
+    parts: list[_TurnPart] = []
+
+
 class _Response(msgspec.Struct, frozen=True):
     parts: list[_Part] = []
     state: State = "ok"
@@ -39,6 +48,8 @@ class _Response(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     cached: bool = False
     notes: tuple[str, ...] = ()
+    trace: list[_Turn] = []
+    tool_usage: Usage = Usage()
 
 
 class _Sample(msgspec.Struct, frozen=True):
@@ -92,6 +103,8 @@ class Record(msgspec.Struct, gc=False):
     judge: str = ""
     components: dict[str, float | None] = {}
     weight: float = 1.0
+    tool_calls: int = 0
+    tool_errors: int = 0
 
 
 class Totals:
@@ -118,6 +131,7 @@ class TaskScan:
         self.plan = plan
         self.model = Totals()
         self.judge = Totals()
+        self.tools = Totals()
         self.foreign = 0
         """Rows of another fingerprint."""
         self.orphans = 0
@@ -133,6 +147,7 @@ class TaskScan:
             self.foreign += 1
         elif isinstance(line, ResponseLine):
             self.model.add(line.response.usage)
+            self.tools.add(line.response.tool_usage)
             self.model.seconds += 0.0 if line.response.cached else line.response.seconds
             # A new response voids the score of the one that it replaces: the new record has none.
             self._records[key] = self._record(offset, line.sample, line.response)
@@ -141,6 +156,7 @@ class TaskScan:
             self._take_score(self._records.get(key), offset, line.score)
 
     def _record(self, offset: int, sample: _Sample, response: _Response) -> Record:
+        acts = [part for turn in response.trace for part in turn.parts]
         return Record(
             state=response.state,
             fault=sys.intern(response.fault.kind) if response.fault else "",
@@ -150,6 +166,8 @@ class TaskScan:
             masked=self._masks.setdefault(sample.masked, sample.masked),
             notes=self._notes.setdefault(response.notes, response.notes),
             response_at=offset,
+            tool_calls=sum(part.type == "tool_call" for part in acts),
+            tool_errors=sum(part.type == "tool_result" and part.error is not None for part in acts),
         )
 
     def _take_score(self, record: Record | None, offset: int, score: _Score) -> None:

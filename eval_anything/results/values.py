@@ -36,6 +36,10 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """unparsed + judge_error."""
     judge_error_rate: float | None
     """Failures by attempts; None where the judge was never asked."""
+    tool_calls: int = 0
+    """Calls of tools by agents."""
+    tool_errors: int = 0
+    """Among them: calls that gave nothing, through a wrong call or a failure of the tool."""
 
 
 class TaskResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +58,8 @@ class TaskResult(msgspec.Struct, frozen=True, kw_only=True):
     counts: Counts
     model_usage: Usage
     judge_usage: Usage
+    tool_usage: Usage = Usage()
+    """What the agents' tools consumed; `model_usage` is the model's own."""
     seconds: float
     """Model time: seconds of all requests added up, answers from the cache left out."""
     masked: dict[str, int]

@@ -127,7 +127,8 @@ class OpenAIServer:
     """Serves every POST alike. `script`: the reply's text, a whole Reply, or a function of the Call.
 
     `faults` maps names of FAULTS to the share of calls that they befall. Latencies and faults come from
-    `seed`, in the order in which calls arrive. `record` keeps calls in `calls`.
+    `seed`, in the order in which calls arrive. `record` keeps calls in `calls`. With `gets`, `script` answers
+    GETs too, in place of what the server tells of itself.
     """
 
     def __init__(
@@ -139,6 +140,7 @@ class OpenAIServer:
         seed: int = 0,
         port: int = 0,
         record: bool = True,
+        gets: bool = False,
     ) -> None:
         self.calls: list[Call] = []
         self.count = 0
@@ -152,6 +154,7 @@ class OpenAIServer:
         self._rng = random.Random(seed)
         self._port = port
         self._record = record
+        self._gets = gets
         self._script = script if callable(script) else _fixed(script)
 
     @property
@@ -172,7 +175,7 @@ class OpenAIServer:
         await self._runner.cleanup()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.method == "GET":
+        if request.method == "GET" and not self._gets:
             return self._inform(request.path)
         self.in_flight += 1
         self.max_in_flight = max(self.max_in_flight, self.in_flight)

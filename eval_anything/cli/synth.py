@@ -11,7 +11,9 @@ EXAMPLES = """  eval-anything synth --tasks amu --out twins
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--tasks", "-t", metavar="A,B", help="tasks (default: all that have a twin)")
+    parser.add_argument(
+        "--tasks", "-t", metavar="A,B", help="tasks or groups (default: all that have a twin)"
+    )
     parser.add_argument("--out", required=True, metavar="DIR", help="gets one folder for each task")
     parser.add_argument(
         "--n", type=int, metavar="N", help="items of each (default: as many as the benchmark)"
@@ -29,12 +31,13 @@ def execute(args: argparse.Namespace) -> int:
 
     from eval_anything.errors import UsageError
     from eval_anything.registry import Plugins
+    from eval_anything.run.assembly import expand
 
     if args.n is not None and args.n < 1:
         raise UsageError(f"--n must be at least 1, not {args.n}")
-    tasks = Plugins(args.include).tasks
-    named = args.tasks.split(",") if args.tasks else tasks.names()
-    classes = [tasks.get(name.strip()) for name in named]
+    plugins = Plugins(args.include)
+    named = [name.strip() for name in args.tasks.split(",")] if args.tasks else plugins.tasks.names()
+    classes = [plugins.tasks.get(name) for name in expand(plugins, named)[0]]
     without = [cls.name for cls in classes if "synthetic" not in cls.data_kinds]
     if args.tasks and without:
         raise UsageError(f"task {without[0]} has no synthetic twin")

@@ -103,7 +103,14 @@ def test_a_wrong_question_row_is_named_with_file_and_field(tmp_path: Path, rows:
 
 
 @pytest.mark.parametrize(
-    "text", ['[{"prompt_id": ', '{"prompt_id": "1"}\n{"prompt', "\x00", '{"prompt_id": }', "[" * 100_000]
+    "text",
+    [
+        '[{"prompt_id": ',
+        '{"prompt_id": "1"}\n{"prompt',
+        "\x00",
+        '{"prompt_id": }',
+        pytest.param("[" * 100_000, id="deep"),
+    ],
 )
 def test_a_file_that_is_not_json_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "test.json").write_text(text)

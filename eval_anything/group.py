@@ -19,7 +19,7 @@ class Combined(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     value: float | None
     reason: str = ""
-    """Why there is no value."""
+    """Why there is no value, or no draws."""
     draws: "NDArray[np.float64] | None" = None
     """Bootstrap draws of the value, for its interval; None where a part has no interval."""
 
@@ -29,6 +29,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
     value: float | None
     reason: str = ""
+    """Why there is no value, or no draws."""
     draws: "NDArray[np.float64] | None" = None
 
 

@@ -105,10 +105,11 @@ class SceneJudge(Judge):
             "image-audio": None if image is None or audio is None else together(asked, image, audio),
         }
         known = [value for value in pairs.values() if value is not None]
-        lacking = {"text": said, "image": image, "audio": audio}
-        details = {"lacking": [name for name, part in lacking.items() if part is None]}
+        parts = {"text": said, "image": image, "audio": audio}
+        details = {"lacking": [name for name, part in parts.items() if part is None]}
         if not known:
-            return self._missing("unparsed", _UNKNOWN, details=details, components=pairs)
+            reason = f"no two to compare: no {', '.join(details['lacking'])} with a known scene in the answer"
+            return self._missing("unparsed", reason, details=details, components=pairs)
         share = sum(known) / len(known)
         return self._scored(case, share, details=details, components=pairs)
 

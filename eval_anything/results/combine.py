@@ -46,7 +46,8 @@ def _measured(tasks: Mapping[str, Sequence[Measurement]], seed: int) -> dict[tup
         for measurement in measurements:
             result = measurement.result
             draws = None if measurement.draws is None else _apart(measurement.draws, task, seed)
-            value = Measured(value=result.value, reason=result.reason, draws=draws)
+            reason = result.reason or result.interval_reason
+            value = Measured(value=result.value, reason=reason, draws=draws)
             found[task, result.name] = value
             if result.headline:
                 found[task, ""] = value

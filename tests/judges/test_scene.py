@@ -185,6 +185,7 @@ def test_a_pair_that_lacks_one_of_the_two_has_no_score_of_its_own() -> None:
     assert (score.value, score.details["lacking"]) == (1.0, ["audio"])
     score = judged("a red circle", PAIRS, Text("A red circle."), made(Image, None))
     assert (score.value, score.state) == (None, "unparsed")
+    assert score.reason == "no two to compare: no image, audio with a known scene in the answer"
     assert set(score.components.values()) == {None}
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -136,6 +137,105 @@ def test_judge_error_rate_of_nothing_asked() -> None:
     assert judge_error_rate(3, {"unparsed": 1, "no_response": 9}) == 0.25
 
 
+def test_weights_count_in_means_of_groups_and_not_between_them() -> None:
+    rows = [
+        verdict("a", 2, group="see", weight=3.0),
+        verdict("b", 6, group="see"),
+        verdict("c", 9, group="hear", weight=100.0),
+    ]
+    headline, see, hear = evaluate(GROUPED, rows, "exclude", 0)
+    assert (see.value, hear.value, headline.value) == (3.0, 9.0, 6.0)
+
+
+def test_a_missing_answer_enters_with_its_weight() -> None:
+    rows = [verdict("a", 10, weight=1.0), verdict("b", None, "unparsed", weight=3.0)]
+    assert evaluate(PLAIN, rows, "zero", 0)[0].value == 2.5
+    assert evaluate(PLAIN, rows, "exclude", 0)[0].value == 10
+
+
+def test_nothing_of_any_weight_is_no_value() -> None:
+    (metric,) = evaluate(PLAIN, [verdict("a", 5, weight=0.0), verdict("b", 6, weight=0.0)], "exclude", 0)
+    assert (metric.value, metric.low) == (None, None)
+    assert metric.reason == "nothing scored of 2: 2 of weight 0"
+
+
+def test_a_weight_is_as_many_equal_rows_of_one_cluster() -> None:
+    rng = random.Random(1)
+    values = [rng.uniform(1, 10) for _ in range(30)]
+    weighted = [verdict(f"s{i}", value, weight=float(1 + i % 3)) for i, value in enumerate(values)]
+    repeated = [
+        verdict(f"s{i}", value, repeat=k, cluster=f"s{i}")
+        for i, value in enumerate(values)
+        for k in range(1 + i % 3)
+    ]
+    (one,), (other,) = (evaluate(PLAIN, rows, "exclude", 5) for rows in (weighted, repeated))
+    assert (one.value, one.low, one.high) == pytest.approx((other.value, other.low, other.high))
+
+
+PARTS = Means(overall="synergy", components=("text-image", "text-audio"), low=0, high=1)
+
+
+def test_components_are_metrics_of_their_own_under_the_headline() -> None:
+    rows = [
+        verdict("a", 0.5, components={"text-image": 0.2, "text-audio": 0.8}),
+        verdict("b", 0.7, components={"text-image": 0.7, "text-audio": None}),
+        verdict("c", 0.9, components={"text-image": 0.9, "other": 5.0}),
+        verdict("d", None, "judge_error"),
+    ]
+    headline, image, audio = evaluate(PARTS, rows, "exclude", 0, planned=6)
+    assert [m.name for m in (headline, image, audio)] == ["synergy", "text-image", "text-audio"]
+    assert [m.headline for m in (headline, image, audio)] == [True, False, False]
+    assert headline.value == pytest.approx(0.7) and image.value == pytest.approx(0.6)
+    assert (image.n, image.n_scored, image.n_missing) == (6, 3, {"judge_error": 1})
+    assert (audio.value, audio.n_scored, audio.n_missing) == (0.8, 1, {"judge_error": 1, "unparsed": 2})
+    assert image.low is not None and image.high is not None and 0.2 <= image.low < image.high <= 0.9
+    assert audio.low is None
+    assert audio.interval_reason == "an interval needs 2 independent samples or more, here: 1"
+
+
+def test_a_missing_component_is_imputed_as_a_missing_score_is() -> None:
+    rows = [verdict("a", 0.5, components={"text-image": 0.6}), verdict("b", 0.5, components={})]
+    _, image, audio = evaluate(PARTS, rows, "floor", 0)
+    assert (image.value, image.n_imputed) == (0.3, 1)
+    assert (audio.value, audio.n_imputed) == (0.0, 2)
+
+
+def test_components_move_with_the_headline_draw_by_draw() -> None:
+    rng = random.Random(2)
+    values = [rng.random() for _ in range(40)]
+    rows = [
+        verdict(f"s{i}", value, components={"text-image": value, "text-audio": 1 - value})
+        for i, value in enumerate(values)
+    ]
+    headline, image, audio = measure(PARTS, rows, "exclude", 0)
+    assert headline.draws is not None and image.draws is not None and audio.draws is not None
+    assert image.draws == pytest.approx(headline.draws)
+    assert audio.draws == pytest.approx(1 - headline.draws)
+    assert image.result.low == pytest.approx(headline.result.low)
+
+
+@pytest.mark.parametrize("crossing", [False, True])
+def test_components_are_means_over_all_groups(crossing: bool) -> None:
+    means = Means(overall="x", groups=("see", "hear"), components=("part",), low=0, high=10)
+    rng = random.Random(3)
+    rows = [
+        verdict(
+            f"{group}{i}",
+            rng.uniform(0, 10),
+            group=group,
+            cluster=f"c{i}" if crossing else "",
+            components={"part": float(i % 4)},
+        )
+        for group, n in (("see", 30), ("hear", 10))
+        for i in range(n)
+    ]
+    _, part, *_ = found = evaluate(means, rows, "exclude", 0)
+    assert [m.name for m in found] == ["x", "part", "see", "hear"]
+    values = [row.components["part"] for row in rows]
+    assert part.value == pytest.approx(sum(v for v in values if v is not None) / 40)
+    assert part.low is not None and part.high is not None and 0.8 < part.low < part.value < part.high < 2.2
+
+
 VERDICTS = st.lists(
     st.builds(
         Verdict,
@@ -146,6 +246,8 @@ VERDICTS = st.lists(
         state=st.sampled_from(STATES),
         value=st.none() | st.floats(1, 10),
         truncated=st.booleans(),
+        weight=st.just(1.0) | st.floats(0.1, 5),
+        components=st.dictionaries(st.sampled_from(["part", "other"]), st.none() | st.floats(1, 10)),
     ),
     max_size=12,
     unique_by=lambda row: (row.id, row.repeat),
@@ -159,7 +261,8 @@ VERDICTS = st.lists(
 def test_order_of_rows_never_matters_and_counts_always_add_up(
     rows: list[Verdict], policy: Any, seed: int, data: st.DataObject
 ) -> None:
-    for means in (PLAIN, GROUPED):
+    parts = [msgspec.structs.replace(means, components=("part",)) for means in (PLAIN, GROUPED)]
+    for means in (PLAIN, GROUPED, *parts):
         found = evaluate(means, rows, policy, seed)
         assert found == evaluate(means, data.draw(st.permutations(rows)), policy, seed)
         for metric in found:

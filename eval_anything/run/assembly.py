@@ -12,9 +12,10 @@ from eval_anything.errors import DataError, UnknownName, UsageError
 from eval_anything.judge import Judge
 from eval_anything.options import option_names, parse
 from eval_anything.registry import Plugins
-from eval_anything.run.config import RunConfig, check_option_tasks, options_for
-from eval_anything.run.endpoint import Endpoint, make_endpoint
+from eval_anything.run.config import RunConfig
+from eval_anything.run.endpoint import Endpoint, endpoint_options, make_endpoint
 from eval_anything.run.equipment import Equipment, Equipped
+from eval_anything.run.task_options import TaskOptions
 from eval_anything.suggest import nearest
 from eval_anything.synth.home import twin_folder
 from eval_anything.task import Dataset, DataSource, Task
@@ -57,16 +58,14 @@ def assemble(config: RunConfig) -> Parts:
     plugins = Plugins(config.include)
     names, groups = expand(plugins, config.tasks)
     classes = [plugins.tasks.get(name) for name in names]
-    for flag, options in (("-J", config.judge_options), ("-T", config.task_options)):
-        check_option_tasks(flag, options, names)
     for name in config.judge:
         if name != "*" and name not in names:
             raise UnknownName(f"--judge {name}=...: no such task in this run ({', '.join(names)})")
     source = parse_data(config.data)
-    tasks = [_make_task(cls, config) for cls in classes]
+    tasks = _make_tasks(classes, config)
     model = make_endpoint(plugins, config.model, config.model_options, config.concurrency, "-M")
-    judges = _Judges(plugins, config, model)
-    made = [judges.make(task, source) for task in tasks]
+    judges = _Judges(plugins, config, model, names)
+    made = judges.make_all(tasks, source)
     for task, (judge, _) in zip(tasks, made, strict=True):
         judge.check(task.outputs)
     equipment = Equipment(plugins, config, model)
@@ -127,44 +126,77 @@ def open_data(task: Task, source: DataSource) -> Dataset:
         )
     if source.kind == "synthetic":
         source = msgspec.structs.replace(source, path=twin_folder(type(task), source.n, source.seed))
+    elif source.path is not None and (source.path / task.name).is_dir():  # as `synth` writes several tasks
+        source = msgspec.structs.replace(source, path=source.path / task.name)
     return task.open(source)
 
 
-def _make_task(cls: type[Task], config: RunConfig) -> Task:
-    options = parse(
-        cls.Options, options_for(cls.name, config.task_options), f"-T, options of task {cls.name}"
-    )
-    return cls(options, Path(config.prompts).expanduser() if config.prompts else None)
+def _make_tasks(classes: list[type[Task]], config: RunConfig) -> list[Task]:
+    given = TaskOptions("-T", config.task_options, [cls.name for cls in classes])
+    tasks = []
+    for cls in classes:
+        options = given.take(cls.name, option_names(cls.Options))
+        parsed = parse(cls.Options, options, f"-T, options of task {cls.name}")
+        tasks.append(cls(parsed, _prompts(cls.name, config, alone=len(classes) == 1)))
+    given.check()
+    return tasks
+
+
+def _prompts(task: str, config: RunConfig, *, alone: bool) -> Path | None:
+    """The folder with prompts for `task`: of several tasks, each has a folder of its name in it."""
+    if config.prompts is None:
+        return None
+    folder = Path(config.prompts).expanduser()
+    if alone and not (folder / task).is_dir():
+        return folder
+    return folder / task if (folder / task).is_dir() else None
 
 
 class _Judges:
     """Makes each task's judge; judges on the same model with the same options share one endpoint."""
 
-    def __init__(self, plugins: Plugins, config: RunConfig, model: Endpoint) -> None:
+    def __init__(self, plugins: Plugins, config: RunConfig, model: Endpoint, tasks: tuple[str, ...]) -> None:
         self.plugins = plugins
         self.config = config
         self.model = model
+        self.options = TaskOptions("-J", config.judge_options, tasks)
         self.endpoints: dict[tuple[str, str], Endpoint] = {}
 
-    def make(self, task: Task, source: DataSource) -> tuple[Judge, bool]:
+    def make_all(self, tasks: list[Task], source: DataSource) -> list[tuple[Judge, bool]]:
+        """For each task its judge, and whether that is the protocol's."""
+        made = [self._make(task, source) for task in tasks]
+        self.options.check()
+        return made
+
+    def _make(self, task: Task, source: DataSource) -> tuple[Judge, bool]:
         spec = self._spec(task, source)
-        options = options_for(task.name, self.config.judge_options)
         where = f"-J, options of judge {spec}"
         if "/" not in spec:
             cls = self.plugins.judges.get(spec)
             if cls.needs_model:
                 raise UsageError(f"judge {spec!r} needs a model: give it as --judge provider/name")
+            options = self.options.take(task.name, option_names(cls.Options))
             return cls(parse(cls.Options, options, where)), spec == task.protocol_judge
         cls = self.plugins.judges.get(task.judge)
-        own = {k: v for k, v in options.items() if k in option_names(cls.Options)}
-        rest = {k: v for k, v in options.items() if k not in own}
-        endpoint = self._endpoint(spec, rest)
+        own_names = option_names(cls.Options)
+        options = self.options.take(task.name, (*own_names, *endpoint_options(self.plugins, spec)))
+        own = {k: v for k, v in options.items() if k in own_names}
+        endpoint = self._endpoint(spec, {k: v for k, v in options.items() if k not in own})
         return cls(parse(cls.Options, own, where), endpoint), spec == task.protocol_judge
 
     def _spec(self, task: Task, source: DataSource) -> str:
-        asked = self.config.judge.get(task.name, self.config.judge.get("*"))
-        if asked is not None:
-            return asked
+        asked = self.config.judge.get(task.name)
+        general = self.config.judge.get("*")
+        needs_model = self.plugins.judges.get(task.judge).needs_model
+        if asked is not None and "/" in asked and not needs_model:
+            raise UsageError(
+                f"--judge {task.name}={asked}: this task is judged by {task.judge!r}, not by a model"
+            )
+        if asked is None and general is not None and (needs_model or "/" not in general):
+            asked = general
+        return asked or self._default(task, source)
+
+    def _default(self, task: Task, source: DataSource) -> str:
         default = (source.kind == "synthetic" and task.offline_judge) or task.protocol_judge
         if not default:
             raise UsageError(f"task {task.name} has no default judge: name one with --judge")

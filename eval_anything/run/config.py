@@ -112,17 +112,3 @@ def read_config(path: Path) -> dict[str, Any]:
         if key not in option_names(RunConfig):
             raise UnknownName(f"--config: {path}: {unknown('option', str(key), option_names(RunConfig))}")
     return values
-
-
-def options_for(task: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Of `[TASK:]key` options, those that hold for `task`; the ones that name it win."""
-    general = {k: v for k, v in options.items() if ":" not in k}
-    own = {k.split(":", 1)[1]: v for k, v in options.items() if k.split(":", 1)[0] == task and ":" in k}
-    return general | own
-
-
-def check_option_tasks(flag: str, options: Mapping[str, Any], tasks: tuple[str, ...]) -> None:
-    """Raises UnknownName where `TASK:key` names a task that is not run."""
-    for key in options:
-        if ":" in key and key.split(":", 1)[0] not in tasks:
-            raise UnknownName(f"{flag} {key}: {unknown('task', key.split(':', 1)[0], tasks)}")

@@ -21,7 +21,7 @@ from eval_anything.errors import (
 )
 from eval_anything.media.store import ArtifactStore
 from eval_anything.models.base import Model, ModelContext
-from eval_anything.options import split
+from eval_anything.options import option_names, split
 from eval_anything.registry import Plugins
 from eval_anything.run.limiter import Limiter
 from eval_anything.stores.cache import ResponseCache
@@ -142,6 +142,12 @@ class Endpoint:
             return 0.0  # the limiter holds everybody back until then
         ceiling = min(30.0, self.options.backoff_s * 2.0 ** (attempt - 1))
         return ceiling * self._jitter.uniform(0.5, 1.0)
+
+
+def endpoint_options(plugins: Plugins, spec: str) -> tuple[str, ...]:
+    """Names of the options that `make_endpoint` takes for `spec`."""
+    provider = plugins.models.get(spec.partition("/")[0])
+    return tuple(n for kind in (provider.Options, EndpointOptions, Params) for n in option_names(kind))
 
 
 def make_endpoint(

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from eval_anything.errors import UnknownName, UsageError
-from eval_anything.run.config import make_config, options_for, read_config
+from eval_anything.run.config import make_config, read_config
 
 
 def test_lists_may_be_given_as_text() -> None:
@@ -48,9 +48,3 @@ def test_yaml_is_strict(tmp_path: Path) -> None:
         read_config(file)
     with pytest.raises(UsageError, match="No such file"):
         read_config(tmp_path / "missing.yaml")
-
-
-def test_options_that_name_a_task_win_for_it() -> None:
-    options = {"a": 1, "b": 2, "amu:a": 3, "amg:b": 4}
-    assert options_for("amu", options) == {"a": 3, "b": 2}
-    assert options_for("other", options) == {"a": 1, "b": 2}

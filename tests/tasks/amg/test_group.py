@@ -238,14 +238,3 @@ def test_a_whole_run_ends_in_a_block_of_combined_numbers(tmp_path: Path) -> None
     rows = [row for row in results.rows() if row["task"] == "amg"]
     assert [row["metric"] for row in rows] == list(found)
     assert rows[-1]["reason"] == "no AMU"
-
-
-def test_draws_of_tasks_of_one_size_are_independent(tmp_path: Path) -> None:
-    """From one seed, equal data in two tasks would otherwise move together, and the sum's interval widen."""
-    from eval_anything.results.combine import _apart
-
-    draws = np.random.default_rng(0).normal(size=2000)
-    one, other = _apart(draws, "a", 0), _apart(draws, "b", 0)
-    assert sorted(one) == sorted(draws)
-    assert abs(np.corrcoef(one, other)[0, 1]) < 0.1
-    assert (one == _apart(draws, "a", 0)).all()

@@ -173,3 +173,12 @@ def test_an_exported_run_replays_to_the_same_answers(tmp_path, text_task):
         [(row["id"], row["parts"], row["state"], row["score"]) for row in rows] for rows in (before, after)
     ]
     assert told[0] == told[1]
+
+
+def test_what_an_agent_chose_is_replayed(tmp_path):
+    path = write(tmp_path / "r.jsonl", {"id": "a", "response": "x", "selected": ["text", "image"]})
+    (found,) = ask(path, tmp_path / "s", ("amg", "a", 0))
+    assert (found.selected, found.modalities) == (("text", "image"), ("text", "image"))
+    path = write(tmp_path / "w.jsonl", {"id": "a", "response": "x", "selected": ["smell"]})
+    with pytest.raises(DataError, match=r"line 1: .*smell"):
+        ask(path, tmp_path / "s")

@@ -9,7 +9,7 @@ from eval_anything.errors import DataError
 from eval_anything.results.scan import Scan, scan
 from eval_anything.stores.journal import read_row_at
 from eval_anything.stores.rows import ResponseRow, ScoreRow
-from eval_anything.values import Usage
+from eval_anything.values import Message, Text, ToolCall, ToolResult, Usage
 
 
 def scanned(run: Any) -> Scan:
@@ -78,3 +78,17 @@ def test_damage_is_named_with_its_line(run: Any, line: bytes) -> None:
     run.scored("b", 1)
     with pytest.raises(DataError, match=r"journal\.jsonl, line 3: damaged"):
         scanned(run)
+
+
+def test_tool_calls_and_their_errors_are_those_of_the_latest_response(run: Any) -> None:
+    call, failed, made = (
+        ToolCall("1", "draw", "{}"),
+        ToolResult("1", error="down"),
+        ToolResult("1", (Text("x"),)),
+    )
+    run.response("a", trace=(Message("assistant", (Text("hm"), call, call)), Message("tool", (failed,))))
+    run.response("a", trace=(Message("assistant", (call,)), Message("tool", (made, failed))))
+    run.response("b", parts=(call,), tool_usage=Usage(requests=2))
+    found = scanned(run).tasks["amu"]
+    assert [(r.tool_calls, r.tool_errors) for _, _, r in found] == [(1, 1), (0, 0)]
+    assert found.tools.usage() == Usage(requests=2)

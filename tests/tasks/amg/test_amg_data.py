@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from servers.hub_server import HubServer
 
@@ -307,6 +307,7 @@ anything = st.recursive(
 )
 
 
+@settings(max_examples=60)
 @given(rows=anything | st.lists(st.dictionaries(fields, anything | st.sampled_from("ABCD"), max_size=9)))
 def test_whatever_the_json_it_is_read_or_refused_in_one_line(
     tmp_path_factory: pytest.TempPathFactory, rows: Any

@@ -76,7 +76,8 @@ def _assemble(
     # The frequencies of the rotary embedding are computed, not stored, and must stay float32.
     language = config.language()
     model.language_model.rotary_emb = type(model.language_model.rotary_emb)(language).to(device)
-    return model.eval().requires_grad_(False)
+    model.eval().requires_grad_(False)
+    return model
 
 
 def _cast(stored: Stored, name: str, device: str, dtype: str) -> torch.Tensor:

@@ -31,6 +31,17 @@ Scored = dict[str, PairScore | str]
 """By the pair's name: its scores, or why there are none. Pairs that the answer does not hold are left out."""
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Sequence:
+    """One pair of one answer, ready to be batched."""
+
+    answer: int
+    pair: Pair
+    ids: list[int]
+    media: list[Tensor]
+    """In the order of their tokens in `ids`."""
+
+
 class Scorer:
     """A loaded checkpoint. Not for several threads at once."""
 
@@ -48,31 +59,28 @@ class Scorer:
         prompter = Prompter(tokenizer, config)
         return cls(loading.load_model(folder, config, device, dtype), prompter)
 
-    @torch.inference_mode()
     def run(self, answers: Sequence[Answer]) -> list[Scored]:
         """One mapping for each answer."""
-        encoded: dict[Medium, dict[int, Tensor]] = {
-            medium: self._encoded(medium, answers) for medium in ("image", "audio")
-        }
-        results: list[Scored] = [{} for _ in answers]
-        places: list[tuple[int, Pair]] = []
-        sequences: list[list[int]] = []
-        media: list[Tensor] = []
-        for i, answer in enumerate(answers):
-            for pair in PAIRS:
-                if not answer.holds(pair):
-                    continue
-                text = (answer.text or "") if "text" in pair.modalities else ""
-                ids = self._prompter.ids(answer.prompt, pair.media, text)
-                if len(ids) > self._longest:
-                    results[i][pair.name] = f"{len(ids)} tokens, the judge reads {self._longest}"
-                    continue
-                places.append((i, pair))
-                sequences.append(ids)
-                media += [encoded[medium][i] for medium in pair.media]
-        for (i, pair), score in zip(places, self._scores(sequences, media), strict=True):
-            results[i][pair.name] = score
+        with torch.inference_mode():
+            encoded: dict[Medium, dict[int, Tensor]] = {
+                medium: self._encoded(medium, answers) for medium in ("image", "audio")
+            }
+            results: list[Scored] = [{} for _ in answers]
+            sequences: list[_Sequence] = []
+            for i, answer in enumerate(answers):
+                for pair in filter(answer.holds, PAIRS):
+                    ids = self._ids(answer, pair)
+                    if len(ids) > self._longest:
+                        results[i][pair.name] = f"{len(ids)} tokens, the judge reads {self._longest}"
+                        continue
+                    sequences.append(_Sequence(i, pair, ids, [encoded[m][i] for m in pair.media]))
+            for sequence, score in zip(sequences, self._scores(sequences), strict=True):
+                results[sequence.answer][sequence.pair.name] = score
         return results
+
+    def _ids(self, answer: Answer, pair: Pair) -> list[int]:
+        text = answer.text or ""
+        return self._prompter.ids(answer.prompt, pair.media, text if "text" in pair.modalities else "")
 
     def _encoded(self, medium: Medium, answers: Sequence[Answer]) -> dict[int, Tensor]:
         held = {i: getattr(a, medium) for i, a in enumerate(answers) if getattr(a, medium) is not None}
@@ -83,17 +91,18 @@ class Scorer:
         encode = self._model.image_tokens if medium == "image" else self._model.audio_tokens
         return dict(zip(held, encode(inputs), strict=True))
 
-    def _scores(self, sequences: list[list[int]], media: list[Tensor]) -> list[PairScore | str]:
+    def _scores(self, sequences: list[_Sequence]) -> list[PairScore | str]:
         if not sequences:
             return []
         device = self._model.score_head.weight.device
-        shape = (len(sequences), max(map(len, sequences)))
+        shape = (len(sequences), max(len(sequence.ids) for sequence in sequences))
         ids = torch.full(shape, self._model.config.pad_token_id, dtype=torch.long)
         mask = torch.zeros(shape, dtype=torch.long)
         for row, sequence in enumerate(sequences):
-            ids[row, : len(sequence)] = torch.tensor(sequence)
-            mask[row, : len(sequence)] = 1
-        found = self._model(ids.to(device), mask.to(device), torch.stack(media))
+            ids[row, : len(sequence.ids)] = torch.tensor(sequence.ids)
+            mask[row, : len(sequence.ids)] = 1
+        media = torch.stack([token for sequence in sequences for token in sequence.media])
+        found = self._model(ids.to(device), mask.to(device), media)
         pairs = zip(found.end_scores.tolist(), found.mean_scores.tolist(), strict=True)
         return [
             PairScore(end, mean)

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING, Any
+
+from eval_anything.errors import UsageError
+
+if TYPE_CHECKING:
+    from eval_anything.registry import Registry
 
 SUMMARY = "List tasks, groups of tasks, models, agents or judges: built-in, installed, and included."
 EXAMPLES = """  eval-anything ls tasks
@@ -25,7 +31,7 @@ def execute(args: argparse.Namespace) -> int:
 
     registry = getattr(Plugins(args.include), args.kind)
     rows = [
-        {"name": name, "summary": _summary(registry.get(name)), "origin": registry.origin(name)}
+        {"name": name, "summary": _summary(registry, name), "origin": registry.origin(name)}
         for name in registry.names()
     ]
     if args.json:
@@ -40,7 +46,11 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
-def _summary(plugin: type) -> str:
-    """The class's `summary`, or the first line of its docstring."""
-    summary = getattr(plugin, "summary", None) or (plugin.__doc__ or "").strip().split("\n")[0]
-    return str(summary)
+def _summary(registry: Registry[Any], name: str) -> str:
+    """The class's `summary`, or the first line of its docstring; a plug-in that does not load says so here
+    and does not hide the others."""
+    try:
+        plugin = registry.get(name)
+    except UsageError as fault:
+        return f"({fault})"
+    return str(getattr(plugin, "summary", None) or (plugin.__doc__ or "").strip().split("\n")[0])

@@ -133,6 +133,28 @@ def test_ls_and_show(text_task: str) -> None:
     assert json.loads(call("show", "amu", "--json").stdout)["name"] == "amu"
 
 
+def test_a_plugin_that_does_not_load_does_not_hide_the_others() -> None:
+    from eval_anything.cli import ls
+    from eval_anything.registry import Registry
+    from eval_anything.task import Task
+
+    registry: Registry[Task] = Registry("task", lambda: Task)
+    registry._scanned = True
+
+    def broken() -> object:
+        raise ImportError("no module named spam")
+
+    registry.add("broken", "some package", broken)
+    assert "from some package does not load: no module named spam" in ls._summary(registry, "broken")
+
+
+def test_every_built_in_loads() -> None:
+    for kind in ("tasks", "groups", "models", "agents", "judges"):
+        for row in json.loads(call("ls", kind, "--json").stdout):
+            assert row["summary"], row
+            assert not row["summary"].startswith("("), row
+
+
 def test_yaml_and_command_line_give_the_same_run(text_task: str, tmp_path: Path) -> None:
     file = tmp_path / "run.yaml"
     file.write_text(

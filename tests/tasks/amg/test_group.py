@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from servers.openai_server import OpenAIServer, completion, in_thread
 
+import eval_anything
 from eval_anything.group import Combined, Measured
 from eval_anything.judges.votes import ALPHAS
 from eval_anything.results.results import build
@@ -238,3 +240,40 @@ def test_a_whole_run_ends_in_a_block_of_combined_numbers(tmp_path: Path) -> None
     rows = [row for row in results.rows() if row["task"] == "amg"]
     assert [row["metric"] for row in rows] == list(found)
     assert rows[-1]["reason"] == "no AMU"
+
+
+def test_one_command_gives_every_column_and_the_overall_score(tmp_path: Path) -> None:
+    """An agent that asks its tools for what it was told, and says it too, on the twins of AMU and AMG."""
+
+    def in_every_slot(call: Any) -> Any:
+        asked = call.body["messages"][-1]["content"]
+        text = asked if isinstance(asked, str) else asked[-1]["text"]
+        slots = ["response", "image_instruction", "audio_instruction"]
+        slots += ["video_instruction"] if b"video_instruction" in call.raw else []
+        return completion("\n".join(f"[[{slot}]]: {text}" for slot in slots))
+
+    with in_thread(OpenAIServer(in_every_slot)) as server:
+        results = eval_anything.evaluate(
+            model="openai/agent",
+            model_options={"base_url": server.url},
+            tasks=["amu", "amg"],
+            data="synthetic:n=12,seed=1",
+            agent="text-protocol",
+            out=tmp_path / "run",
+        )
+    found = {combined.name: combined for combined in results.combined}
+    assert list(found) == [*COLUMNS[:13], "AMG (per item)", "Overall"]
+    values = {name: combined.value for name, combined in found.items()}
+    assert values["S_T"] == values["S_V"] == values["S_A"] == 10
+    assert values["synergy TV"] == values["synergy TA"] == values["synergy VA"] == 1
+    # It always chooses all three: a third of the votes for that goes to each pair.
+    assert values["AMG"] == pytest.approx(30 * values["Select"])
+    assert values["AMG (per item)"] == pytest.approx(10 * values["Select"])
+    assert values["Overall"] == pytest.approx((values["AMU"] + values["AMG"]) / 2)
+    assert found["AMG"].low is not None and found["AMG"].high is not None
+    (selection,) = [task for task in results.tasks if task.name == "amg_selection"]
+    assert selection.figures["share of the choices/tia"] == 1
+    assert selection.figures["regret"] > 0
+    text = str(results)
+    assert "mean share of the choices: t 0.00" in text
+    assert "made of numbers that are not comparable with published ones" in text

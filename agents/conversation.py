@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
@@ -38,13 +38,13 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    max_turns: int = 8
+    max_turns: Annotated[int, msgspec.Meta(ge=1)] = 8
     """Requests to the model for one answer."""
-    max_calls: int = 12
+    max_calls: Annotated[int, msgspec.Meta(ge=1)] = 12
     """Tool calls in one answer, those with wrong arguments included."""
-    timeout_s: float = 600.0
+    timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 600.0
     """Seconds that a whole answer may take, tools included."""
-    max_prompt_chars: int = 2000
+    max_prompt_chars: Annotated[int, msgspec.Meta(ge=1)] = 2000
     """Longer prompts to a tool are refused, and the model is told."""
 
 

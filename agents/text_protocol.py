@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -26,9 +26,9 @@ _MOST_CALLS = len(MARKERS)
 
 
 class TextProtocolOptions(msgspec.Struct, frozen=True, kw_only=True):
-    timeout_s: float = 600.0
+    timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 600.0
     """Seconds that a whole answer may take, tools included."""
-    max_prompt_chars: int = 2000
+    max_prompt_chars: Annotated[int, msgspec.Meta(ge=1)] = 2000
     """Longer instructions to a tool are cut, and the cut is noted."""
 
 
@@ -75,7 +75,7 @@ class TextProtocolAgent(Agent):
         return templates.instruct(self._prompts, "protocol", request, slots)
 
     def _calls(self, slots: Slots, request: Request, transcript: Transcript) -> list[Asked]:
-        """What the tools are to make. A slot of its own invention stays the model's choice, and is noted."""
+        """What the tools are to make. A slot that was not offered is noted: it was not there to be chosen."""
         transcript.note(slots.notes)
         calls, most = [], self.options.max_prompt_chars
         for modality in slots.chosen:

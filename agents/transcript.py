@@ -46,7 +46,7 @@ class Transcript:
     def response(self, parts: Iterable[Part], selected: Iterable[Modality], stopped: str = "") -> Response:
         """The answer: `parts`, then the tools' media. `stopped` names the limit that ended it, if one did.
 
-        Parts in modalities that were not asked for stay in the trace alone.
+        Only the modalities that the task asks for count; what a model gives beside them is in the trace.
         """
         self.note(self._toolbox.notes())
         state, fault = self._state(stopped)
@@ -63,7 +63,7 @@ class Transcript:
             model=last.model if last is not None else "",
             seconds=time.monotonic() - self._began,
             cached=not tool_usage.requests and all(reply.cached for reply in self._replies),
-            selected=tuple(m for m in MODALITIES if m in set(selected)),
+            selected=tuple(m for m in MODALITIES if m in set(selected) & set(asked)),
             trace=tuple(self.trace),
             tool_usage=tool_usage,
             notes=tuple(self._notes),

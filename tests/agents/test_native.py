@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 from agent_lab import Lab, Scripted, call, calling, calls, request, results
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from servers.openai_server import OpenAIServer, completion, in_thread
 
 from eval_anything.agents.conversation import Limits
@@ -253,7 +255,7 @@ def test_one_medium_alone_leaves_the_words_in_the_trace(lab: Lab) -> None:
     answer = lab.respond(
         agent(), request(outputs=["image"], required=["image"]), Scripted([calling(IMAGE), "Here you are."])
     )
-    assert [type(part) for part in answer.parts] == [Image]
+    assert ([type(part) for part in answer.parts], answer.selected) == ([Image], ("image",))
     assert answer.trace[-1].parts == (Text("Here you are."),)
 
 
@@ -310,6 +312,28 @@ def test_a_tool_that_makes_broken_media(lab: Lab, modality: Any, bad: Any) -> No
     assert answer.selected == ("text", modality)
     assert errors(answer)[0].startswith("media: made: ")
     assert answer.notes[0].startswith(f"{name} failed: media: made: ")
+
+
+names = st.one_of(st.sampled_from(["generate_image", "generate_audio"]), st.text(max_size=5))
+arguments = st.one_of(
+    st.text(max_size=20),
+    st.sampled_from(['{"prompt": "a"}', '{"prompt": "b"}', '{"prompt": null}', "[]", "{"]),
+)
+turns = st.lists(st.builds(ToolCall, st.text(max_size=2), names, arguments), max_size=5)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(turns, min_size=1, max_size=4), st.sets(st.sampled_from(["text", "image", "audio"])))
+def test_whatever_a_model_calls_ends_in_a_stated_state(lab: Lab, script: Any, required: Any) -> None:
+    asked = request(required=sorted(required))
+    replies = iter([calling(*turn, text="so") for turn in script])
+    answer = lab.respond(agent(), asked, Scripted(lambda _: next(replies, "done")))
+    assert answer.state in ("ok", "truncated")
+    assert (answer.state == "truncated") == (answer.finish_reason in ("loop", "max_calls", "max_turns"))
+    assert [result.call_id for result in results(answer)] == [call.id for call in calls(answer)]
+    made = [result.parts[1] for result in results(answer) if result.error is None]
+    assert made == [part for part in answer.parts if not isinstance(part, Text)]
+    assert msgspec.json.decode(msgspec.json.encode(answer), type=Response) == answer
 
 
 def test_a_key_that_is_refused_stops_the_run_whoever_holds_it(lab: Lab) -> None:

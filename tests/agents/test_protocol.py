@@ -1,7 +1,7 @@
 """Replies as models write them, and each fault of the published reader."""
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from eval_anything.agents.protocol import MARKERS, Slots, parse_slots, used
@@ -153,6 +153,7 @@ pieces = st.one_of(st.text(), st.sampled_from([*signs, *names]))
 hostile = st.lists(pieces, max_size=30).map("".join)
 
 
+@settings(deadline=None)
 @given(hostile)
 @example("[[response]]:" * 50)
 def test_any_text_is_read(text: str) -> None:
@@ -174,6 +175,7 @@ contents = st.lists(
 slot_texts = contents.map("".join).filter(plain).map(lambda text: text.replace("\r\n", "\n").strip())
 
 
+@settings(deadline=None)
 @given(st.permutations(MODALITIES), st.lists(slot_texts, min_size=4, max_size=4), st.integers(1, 4))
 def test_what_is_written_in_the_form_is_read_back(order: list[Modality], texts: list[str], n: int) -> None:
     slots = dict(zip(order[:n], texts[:n], strict=True))

@@ -144,6 +144,14 @@ def test_native_needs_tool_calling(go: Any) -> None:
         go("fake/echo", agent="native")
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"max_turns": 0}, {"timeout_s": -1}, {"max_turn": 3}, {"max_calls": "many"}]
+)
+def test_wrong_options_of_the_agent_are_named(go: Any, wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=next(iter(wrong))):
+        go("openai/m", agent="native", agent_options=wrong, model_options={"base_url": "http://localhost:1"})
+
+
 def test_prompts_and_limits_of_the_agent_are_part_of_the_runs_identity(go: Any, tmp_path: Path) -> None:
     go("fake/constant", **constant(SLOTS))
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())

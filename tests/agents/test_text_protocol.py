@@ -157,7 +157,7 @@ def test_a_required_medium_that_the_model_left_out_is_its_own_affair(lab: Lab) -
 def test_a_slot_without_a_tool_and_one_that_was_not_offered(lab: Lab) -> None:
     reply = "[[image_instruction]]: fox\n[[video_instruction]]: fox runs"
     answer = lab.respond(agent(), request(outputs=("text", "image")), Scripted([reply]), image=None)
-    assert answer.selected == ("image", "video")
+    assert answer.selected == ("image",)
     assert results(answer)[0].error == "there is no tool that makes image"
     assert "[[video_instruction]]: was filled and not offered" in answer.notes
 

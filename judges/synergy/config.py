@@ -19,8 +19,19 @@ _LANGUAGE_SIZES: dict[str, Any] = {
     "intermediate_size": Annotated[int, msgspec.Meta(ge=1, le=1 << 20)],
     "num_hidden_layers": Depth,
     "num_attention_heads": Depth,
+    "num_key_value_heads": Depth,
+    "head_dim": Width,
     "max_position_embeddings": Annotated[int, msgspec.Meta(ge=16, le=1 << 24)],
 }
+_LANGUAGE_REST = (
+    "hidden_act",
+    "rms_norm_eps",
+    "rope_theta",
+    "rope_scaling",
+    "rope_parameters",
+    "attention_bias",
+    "mlp_bias",
+)
 
 
 class TrunkSize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,10 +69,16 @@ class RewardConfig(msgspec.Struct, frozen=True):
     projector_hidden_act: Literal["gelu"] = "gelu"
 
     def language(self) -> Any:
-        """The `LlamaConfig` of the language model; needs `load.libraries()` first."""
+        """The `LlamaConfig` of the language model; needs `load.libraries()` first.
+
+        Only of what decides the network: a configuration can also name an attention kernel on the hub, and
+        transformers would fetch and run it.
+        """
         from transformers import LlamaConfig
 
-        return LlamaConfig(**self.text_config)
+        known = (*_LANGUAGE_SIZES, *_LANGUAGE_REST)
+        kept = {name: self.text_config[name] for name in known if name in self.text_config}
+        return LlamaConfig(**kept, attn_implementation="sdpa")
 
 
 def read(folder: Path) -> RewardConfig:
@@ -101,6 +118,12 @@ def _check(config: RewardConfig, language: Any, path: Path) -> None:
     for name, token in ids.items():
         if not 0 <= token < language.vocab_size:
             raise UsageError(f"{path}: {name} {token} is outside of the vocabulary of {language.vocab_size}")
+    if language.num_attention_heads % language.num_key_value_heads:
+        raise UsageError(
+            f"{path}: {language.num_attention_heads} heads do not divide by {language.num_key_value_heads}"
+        )
+    if language.hidden_act != "silu" or language.rope_parameters.get("rope_type") != "default":
+        raise UsageError(f"{path}: text_config: expected hidden_act silu and plain rotary embeddings")
     if len(set(ids.values())) < len(ids):
         raise UsageError(f"{path}: two of {', '.join(ids)} are the same token")
     sizes = config.modality_config.imagebind

@@ -54,6 +54,20 @@ def test_a_whole_configuration_is_read(tmp_path: Path) -> None:
     assert config.language().rope_parameters["rope_theta"] == 500000.0
 
 
+def test_a_configuration_cannot_name_code_to_be_run(tmp_path: Path) -> None:
+    text = {
+        "_attn_implementation": "owner/kernel",
+        "attn_implementation": "owner/kernel",
+        "auto_map": {"a": "b"},
+    }
+    text |= {"quantization_config": {"quant_method": "evil"}, "_attn_implementation_internal": "owner/kernel"}
+    language = configs.read(
+        _written(tmp_path, **{f"text_config__{k}": v for k, v in text.items()})
+    ).language()
+    assert language._attn_implementation == "sdpa"
+    assert not hasattr(language, "quantization_config")
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -63,6 +77,11 @@ def test_a_whole_configuration_is_read(tmp_path: Path) -> None:
         ({"text_config__hidden_size": "big"}, "hidden_size"),
         ({"text_config__num_hidden_layers": 10**9}, r"<= 512 - at `\$.text_config.num_hidden_layers`"),
         ({"text_config__hidden_size": 33}, "text_config is no llama configuration"),
+        ({"text_config__num_key_value_heads": 3}, "4 heads do not divide by 3"),
+        ({"text_config__hidden_act": "os.system"}, "expected hidden_act silu"),
+        ({"text_config__rope_scaling": {"rope_type": "dynamic", "factor": 2.0}}, "plain rotary embeddings"),
+        ({"text_config__rope_scaling": 7}, "text_config"),
+        ({"text_config__head_dim": 10**7}, "<= 65536"),
         ({"modality_config": {}}, "missing required field `hidden_size`"),
         ({"modality_config__hidden_size": 10**9}, "<= 65536"),
         ({"modality_config__imagebind": {"vision": {"width": 8, "depth": 1, "heads": 3}}}, "3 heads"),

@@ -55,6 +55,21 @@ def test_names_without_the_outer_prefix_are_taken_as_well(tmp_path: Path) -> Non
     _load(tiny_synergy.build(tmp_path / "c", "safetensors", strip))
 
 
+def test_weights_in_several_files_are_read(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = tiny_synergy.build(tmp_path / "c", "safetensors")
+    whole = _load(folder).state_dict()
+    main = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    places = {name: f"model-0000{1 + i % 2}-of-00002.safetensors" for i, name in enumerate(main)}
+    for file in set(places.values()):
+        save_file({name: main[name] for name in main if places[name] == file}, folder / file)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
+    parts = _load(folder).state_dict()
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
 def _drop(main: Tensors, tower: Tensors) -> None:
     del main["model.audio_projector.linear_2.bias"], tower["modality_heads.vision.2.weight"]
 

@@ -184,3 +184,12 @@ def test_modality_tokens_and_media_must_be_as_many(scorer: Scorer) -> None:
     ids = torch.full((1, 4), scorer._model.config.image_token_index)
     with pytest.raises(ValueError, match="4 modality tokens for 1 media"):
         scorer._model(ids, torch.ones_like(ids), torch.zeros(1, tiny_synergy.HIDDEN))
+
+
+def test_a_score_that_is_no_number_says_so(tmp_path: Path) -> None:
+    folder = tiny_synergy.build(
+        tmp_path / "c", "bin", lambda main, _: main["model.image_projector.linear_2.bias"].fill_(torch.nan)
+    )
+    scored = Scorer.load(folder, "cpu", "float32").run([_answer(1, 1)])[0]
+    assert scored["text-image"] == scored["image-audio"] == "the reward model's score is no number"
+    assert isinstance(scored["text-audio"], PairScore)

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import tiny_synergy
 
-from eval_anything.errors import UsageError
+import eval_anything
+from eval_anything.errors import EvalAnythingError, UsageError
 from eval_anything.judge import Case, Rubric
 from eval_anything.judges.synergy.answer import Answer
 from eval_anything.judges.synergy.judge import SynergyJudge, SynergyOptions
@@ -230,3 +231,30 @@ def test_half_precision_is_near_full_precision(lab: Lab) -> None:
     half = _score(SynergyJudge(options), [case])[0]
     assert half.components == pytest.approx(full.components, abs=0.1)
     assert half.components != full.components
+
+
+def _evaluate(checkpoint: Path, out: Path) -> Any:
+    return eval_anything.evaluate(
+        model="fake/echo",
+        tasks=["amg_synergy"],
+        data="synthetic:n=3,seed=1",
+        judge={"*": "synergy"},
+        judge_options={"model": str(checkpoint), "device": "cpu"},
+        out=out,
+    ).tasks[0]
+
+
+def test_a_run_reports_the_mean_and_each_pair(lab: Lab, tmp_path: Path) -> None:
+    result = _evaluate(lab.checkpoint, tmp_path / "run")
+    assert result.judge == "synergy"
+    by_name = {metric.name: metric for metric in result.metrics}
+    assert by_name["synergy"].n_scored == 3
+    pairs = [by_name[name].value for name in PAIR_NAMES]
+    assert by_name["synergy"].value == pytest.approx(sum(pairs) / 3)
+    assert len({round(value, 6) for value in pairs}) == 3
+
+
+def test_a_run_with_a_checkpoint_that_cannot_be_loaded_ends_and_says_why(lab: Lab, tmp_path: Path) -> None:
+    folder = tiny_synergy.build(tmp_path / "c", "bin", lambda main, _: main.pop("score_head.weight"))
+    with pytest.raises(EvalAnythingError, match=r"1 missing: score_head\.weight"):
+        _evaluate(folder, tmp_path / "run")

@@ -1,7 +1,8 @@
 """`replay/FILE.jsonl`: recorded responses in place of a model.
 
 One row for each response: `id` (the sample's), optional `task`, `repeat`, `state` and `selected`, and either
-`response` (text) or `parts`; other keys are not read, so exported samples can be replayed as they are.
+`response` (text) or `parts`, media among them with an optional `lineage`; other keys are not read, so exported
+samples can be replayed as they are.
 A row without `task` serves every task, a row without `repeat` every repeat that has no row of its own.
 """
 
@@ -41,6 +42,8 @@ _LONGEST_ROW = 64 * 1024 * 1024
 class _File(msgspec.Struct, frozen=True):
     path: str
     """Relative to the recording, and below its folder."""
+    lineage: Lineage | None = None
+    """How it was made, as the recording has it."""
 
 
 class RecordedImage(_File, frozen=True, tag="image"):
@@ -184,7 +187,14 @@ class ReplayModel(Model):
     def _store(self, part: RecordedMedium) -> MediaPart:
         folder = self._path.resolve().parent
         modality = _MODALITY_OF[type(part)]
-        lineage = Lineage(source="model", name=f"replay/{self.name}", details={"file": part.path})
+        told = part.lineage or Lineage(source="model")
+        lineage = Lineage(
+            source="model",
+            name=f"replay/{self.name}",
+            prompt=told.prompt,
+            seed=told.seed,
+            details={**told.details, "file": part.path},
+        )
         store = self.context.store
         artifact = store.add_file(folder / part.path, modality, inside=folder, lineage=lineage)
         if isinstance(part, RecordedAudio) and part.transcript is not None:

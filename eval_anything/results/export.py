@@ -100,13 +100,18 @@ def _row(file: BinaryIO, record: Record, store: ArtifactStore) -> dict[str, Any]
         "references": sample.references,
         "metadata": sample.metadata,
         "masked": sample.masked,
-        "parts": [_part(part, store) for part in answer],
+        "parts": [_made(part, store) for part in answer],
         # Apart from the answer: a recording has no place for them.
         "tools": [_part(part, store) for part in tools],
         "state": response.state,
         "fault": response.fault,
         "selected": response.selected,
-        "trace": [_act(part, store) for message in response.trace for part in message.parts if _is_act(part)],
+        "trace": [
+            _made(part, store)
+            for message in response.trace
+            for part in message.parts
+            if isinstance(part, ToolCall | ToolResult)
+        ],
         "finish_reason": response.finish_reason,
         "notes": response.notes,
         "usage": response.usage,
@@ -150,17 +155,13 @@ def _part(part: Part, store: ArtifactStore) -> dict[str, Any]:
             return built
 
 
-def _is_act(part: Part) -> bool:
-    return isinstance(part, ToolCall | ToolResult)
-
-
-def _act(part: Part, store: ArtifactStore) -> dict[str, Any]:
-    """A tool call of an agent or its result, media with where they came from."""
+def _made(part: Part, store: ArtifactStore) -> dict[str, Any]:
+    """As `_part`, with where each medium came from."""
     form = _part(part, store)
+    if isinstance(part, Image | Audio | Video) and part.artifact.lineage is not None:
+        form["lineage"] = part.artifact.lineage
     if isinstance(part, ToolResult):
-        for inner, shown in zip(part.parts, form["parts"], strict=True):
-            if isinstance(inner, Image | Audio | Video):
-                shown["lineage"] = inner.artifact.lineage
+        form["parts"] = [_made(inner, store) for inner in part.parts]
     return form
 
 

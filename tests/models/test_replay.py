@@ -182,3 +182,21 @@ def test_what_an_agent_chose_is_replayed(tmp_path):
     path = write(tmp_path / "w.jsonl", {"id": "a", "response": "x", "selected": ["smell"]})
     with pytest.raises(DataError, match=r"line 1: .*smell"):
         ask(path, tmp_path / "s")
+
+
+def test_how_a_medium_was_made_is_kept_under_the_recordings_name(tmp_path):
+    (tmp_path / "a.png").write_bytes(png())
+    made = {
+        "source": "tool",
+        "name": "generate_image:x",
+        "prompt": "a fox",
+        "seed": 5,
+        "details": {"scene": {}},
+    }
+    part = {"type": "image", "path": "a.png", "lineage": made}
+    path = write(tmp_path / "r.jsonl", {"id": "a", "parts": [part]})
+    (found,) = ask(path, tmp_path / "s", ("amg", "a", 0))
+    lineage = found.parts[0].artifact.lineage
+    assert (lineage.source, lineage.name) == ("model", f"replay/{path}")
+    assert (lineage.prompt, lineage.seed) == ("a fox", 5)
+    assert lineage.details == {"scene": {}, "file": "a.png"}

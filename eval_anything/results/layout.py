@@ -69,8 +69,15 @@ def _banners(task: TaskResult) -> list[str]:
     return banners
 
 
-def _interval(low: float | None, high: float | None) -> str:
-    return NONE if low is None or high is None else f"[{number(low)}, {number(high)}]"
+def _interval(low: float | None, high: float | None, decimals: int) -> str:
+    if low is None or high is None:
+        return NONE
+    return f"[{number(low, decimals)}, {number(high, decimals)}]"
+
+
+def _decimals(span: float) -> int:
+    """Scores that all lie within 1 of each other (shares, probabilities) differ in the third decimal."""
+    return 3 if span <= 1 else 2
 
 
 def _combined_blocks(results: Results) -> list[Block]:
@@ -86,7 +93,7 @@ def _combined_blocks(results: Results) -> list[Block]:
         Block(
             title=f"{group} (group of tasks)",
             banners=tuple(banners),
-            rows=tuple((c.name, number(c.value), _interval(c.low, c.high)) for c in found),
+            rows=tuple(_combined_cells(combined) for combined in found),
             lines=tuple(
                 f"{c.name}: no {'value' if c.value is None else 'interval'}: {c.reason}"
                 for c in found
@@ -98,11 +105,18 @@ def _combined_blocks(results: Results) -> list[Block]:
     ]
 
 
+def _combined_cells(combined: CombinedResult) -> tuple[str, ...]:
+    decimals = _decimals(abs(combined.value or 0.0))
+    value, interval = number(combined.value, decimals), _interval(combined.low, combined.high, decimals)
+    return (combined.name, value, interval)
+
+
 def _cells(task: TaskResult, metric: MetricResult) -> tuple[str, ...]:
+    decimals = _decimals(metric.scale_high - metric.scale_low)
     return (
         metric.name if metric.headline else f"  {metric.name}",
-        number(metric.value),
-        _interval(metric.low, metric.high),
+        number(metric.value, decimals),
+        _interval(metric.low, metric.high, decimals),
         str(metric.n),
         str(metric.n_scored),
         str(metric.missing),

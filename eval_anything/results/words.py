@@ -29,12 +29,12 @@ def consumption(usage: Usage) -> str:
     return "; ".join(parts)
 
 
-def number(value: float | None) -> str:
-    """Two decimals; no minus sign before a zero."""
+def number(value: float | None, decimals: int = 2) -> str:
+    """No minus sign before a zero."""
     if value is None:
         return NONE
-    text = f"{value:.2f}"
-    return "0.00" if text == "-0.00" else text
+    text = f"{value:.{decimals}f}"
+    return text.removeprefix("-") if not text.strip("-0.") else text
 
 
 def percent(share: float | None) -> str:

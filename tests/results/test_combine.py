@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -130,3 +131,17 @@ def test_combined_numbers_are_in_every_format_and_in_the_rows(run: Any) -> None:
         False,
         "",
     )
+
+
+def test_shares_are_shown_with_three_decimals_and_scores_with_two(run: Any) -> None:
+    run.manifest(
+        run.plan(name="amg_selection", aggregation=SELECT, planned=2),
+        run.plan(name="amg_instruction_text", aggregation=Means(overall="text", high=10), planned=2),
+        groups=("amg",),
+    )
+    for i, value in enumerate((0.1, 0.2126)):
+        run.scored(f"s{i}", value, task="amg_selection")
+        run.scored(f"s{i}", 10 * value, task="amg_instruction_text")
+    text = render(build(run.save()), "table")
+    assert len(re.findall(r"Select +0\.156 +\[0\.100, 0\.213\]", text)) == 2
+    assert len(re.findall(r"(?:text|S_T) +1\.56 +\[1\.00, 2\.13\]", text)) == 2

@@ -37,3 +37,7 @@ def test_counted() -> None:
 )
 def test_consumption(usage: Usage, shown: str) -> None:
     assert consumption(usage) == shown
+
+
+def test_decimals() -> None:
+    assert (number(0.1564, 3), number(-0.0001, 3), number(None, 3)) == ("0.156", "0.000", "-")

@@ -1,9 +1,9 @@
 """`replay/FILE.jsonl`: recorded responses in place of a model.
 
 One row for each response: `id` (the sample's), optional `task`, `repeat`, `state` and `selected`, and either
-`response` (text) or `parts`, media among them with an optional `lineage`; other keys are not read, so exported
-samples can be replayed as they are.
-A row without `task` serves every task, a row without `repeat` every repeat that has no row of its own.
+`response` (text) or `parts`, media among them with an optional `lineage`; other keys are not read, so
+exported samples can be replayed as they are. A row without `task` serves every task, a row without `repeat`
+every repeat that has no row of its own.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Tool calling over several turns: what models get wrong, what tools get wrong, and every limit."""
 
 import asyncio
+import base64
 import io
 import json
 import time
@@ -12,9 +13,10 @@ import pytest
 from agent_lab import Lab, Scripted, call, calling, calls, request, results
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from servers.openai_server import OpenAIServer, completion, in_thread
+from servers.openai_server import OpenAIServer, Reply, completion, error, in_thread
 
 from eval_anything.agents.conversation import Limits
+from eval_anything.agents.media.openai_routes import ImagesModel, ImagesOptions, SpeechModel, SpeechOptions
 from eval_anything.agents.native import NativeAgent
 from eval_anything.errors import Forbidden, ServerFault, UsageError
 from eval_anything.models.fake import FakeModel, FakeOptions
@@ -312,6 +314,35 @@ def test_a_tool_that_makes_broken_media(lab: Lab, modality: Any, bad: Any) -> No
     assert answer.selected == ("text", modality)
     assert errors(answer)[0].startswith("media: made: ")
     assert answer.notes[0].startswith(f"{name} failed: media: made: ")
+
+
+def b64(content: bytes) -> bytes:
+    return json.dumps({"data": [{"b64_json": base64.b64encode(content).decode()}]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("modality", "reply", "told"),
+    [
+        ("image", Reply(b"<html>Bad Gateway</html>"), "garbage: "),
+        ("image", Reply(b64(b"<html>Bad Gateway</html>")), "garbage: "),
+        ("image", Reply(b'{"data": []}'), "garbage: "),
+        ("image", error(400, "not a prompt that we draw"), "bad_request: "),
+        ("audio", Reply(silent_wav(), headers={"Content-Type": "audio/wav"}), "garbage: "),
+        ("audio", Reply(b"<html>", headers={"Content-Type": "audio/wav"}), "garbage: "),
+    ],
+)
+def test_a_media_server_that_sends_broken_media(lab: Lab, modality: Any, reply: Reply, told: str) -> None:
+    name = f"generate_{modality}"
+    with in_thread(OpenAIServer(reply)) as server:
+        kind, options = {"image": (ImagesModel, ImagesOptions), "audio": (SpeechModel, SpeechOptions)}[
+            modality
+        ]
+        maker = kind("m", options(base_url=server.url))
+        model = Scripted([calling(call(name)), "It failed."])
+        answer = lab.respond(agent(), request(), model, **{modality: maker})
+    assert (answer.state, answer.parts, answer.selected) == ("ok", (Text("It failed."),), ("text", modality))
+    assert errors(answer)[0].startswith(told)
+    assert model.asked[1].messages[-1].parts[0].error == errors(answer)[0]
 
 
 names = st.one_of(st.sampled_from(["generate_image", "generate_audio"]), st.text(max_size=5))

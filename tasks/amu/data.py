@@ -15,7 +15,6 @@ import msgspec
 from eval_anything.errors import DataError
 from eval_anything.home import home
 from eval_anything.hub import download
-from eval_anything.media.archive import unpack
 from eval_anything.suggest import unknown
 from eval_anything.task import DataSource
 from eval_anything.values import Modality
@@ -146,6 +145,8 @@ def _media_folder(root: Path) -> Path:
         stat = archive.stat()
         digest.update(f"{archive.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
     unpacked = home() / "data" / "amu" / digest.hexdigest()[:24]
+    from eval_anything.media.archive import unpack  # listing tasks should not wait for it
+
     for name in _ARCHIVES:
         unpack(root / name, unpacked / name.removesuffix(".tar.gz"))
     return unpacked

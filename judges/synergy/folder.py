@@ -26,11 +26,9 @@ def check(name: str, revision: str | None) -> None:
 def identity(name: str, revision: str | None) -> dict[str, str]:
     """The hub's commit, or a hash over configuration, tokenizer and weights of a local folder."""
     place, commit = _find(name, revision)
-    return (
-        {"commit": commit}
-        if commit
-        else {"checkpoint": checkpoint.digest(place, nested=True, more=_HASHED)[0]}
-    )
+    if commit:
+        return {"commit": commit}
+    return {"checkpoint": checkpoint.digest(place, nested=True, more=_HASHED)[0]}
 
 
 def with_weights(name: str, revision: str | None) -> Path:

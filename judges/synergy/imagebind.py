@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from eval_anything.judges.synergy.config import ImageBindSize, TrunkSize
+from eval_anything.judges.synergy.fbank import MEL_BINS
+from eval_anything.judges.synergy.preprocess import MEL_FRAMES, SIDE
 
-IMAGE_SIDE, PATCH, FRAMES_PER_PATCH = 224, 14, 2
-MEL_BINS, MEL_FRAMES = 128, 204
+_PATCH, _FRAMES_PER_PATCH = 14, 2
 _AUDIO_KERNEL, _AUDIO_STRIDE = 16, 10
 _EPS = 1e-6
 _AUDIO_SCALE, _MAX_SCALE = 20.0, 100.0
@@ -32,7 +33,7 @@ class ImageBind(nn.Module):
     def __init__(self, size: ImageBindSize, features: int) -> None:
         super().__init__()
         vision, audio = size.vision, size.audio
-        patches = (IMAGE_SIDE // PATCH) ** 2
+        patches = (SIDE // _PATCH) ** 2
         windows = _windows(MEL_BINS) * _windows(MEL_FRAMES)
         self.modality_preprocessors = nn.ModuleDict(
             {
@@ -74,7 +75,7 @@ def _windows(length: int) -> int:
 
 
 def _vision_stem(width: int) -> nn.Module:
-    kernel = (FRAMES_PER_PATCH, PATCH, PATCH)
+    kernel = (_FRAMES_PER_PATCH, _PATCH, _PATCH)
     # An image is a video that stands still; the public checkpoint has the convolution at index 1.
     return _Stem(nn.Sequential(_StandStill(), nn.Conv3d(3, width, kernel, stride=kernel, bias=False)), None)
 
@@ -86,7 +87,7 @@ def _audio_stem(width: int) -> nn.Module:
 
 class _StandStill(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
-        return image.unsqueeze(2).expand(-1, -1, FRAMES_PER_PATCH, -1, -1)
+        return image.unsqueeze(2).expand(-1, -1, _FRAMES_PER_PATCH, -1, -1)
 
 
 class _Stem(nn.Module):

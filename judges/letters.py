@@ -17,6 +17,8 @@ _MARKUP = re.compile(r"[*_`$~]+")
 _BOXED = "BOXED"
 _VERB = r"(?:is|was|are|would|must|should|could|can|be|seems|looks|of|to|:|=)"
 _HINT = r"(?:option|choice|letter|answer|number)?"
+_IN_WORDS = r"A-Za-z0-9_\u00c0-\u024f"
+"""What words of the alphabet of the options are made of; a Chinese word may stand next to one."""
 _OPEN = r"[\s\"'(\[{<:=-]*"
 _STATEMENTS = (
     rf"(?:{_BOXED}|final\s+(?:answer|choice))",
@@ -105,7 +107,8 @@ def _tokens(letters: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
     """Capital letters that stand by themselves; and small ones that can be nothing but an option."""
     one, small = f"([{re.escape(letters)}])", f"([{re.escape(letters.lower())}])"
     capital = re.compile(
-        rf"(?<![\w\u00b0#+-])(?<!\w['.]){one}(?![\w#+\u00b0]|-\w|'\w|\.\w|\s+(?:major|minor|sharp|flat)\b)"
+        rf"(?<![{_IN_WORDS}\u00b0#+-])(?<!\w['.])(?<!\bin )(?<!key of ){one}"
+        rf"(?![{_IN_WORDS}#+\u00b0]|-\w|'\w|\.\w|\s+(?:major|minor|sharp|flat)\b)"
     )
     unmistakable = re.compile(
         rf"\({small}\)|\A\W*{small}[).:](?=\s)"

@@ -130,6 +130,8 @@ def _score(line: ScoreRow | None) -> dict[str, Any]:
         "score_state": score.state,
         "reason": score.reason,
         "judge": score.judge,
+        "components": score.components,
+        "weight": score.weight,
         "judge_details": score.details,
         "judge_usage": score.usage,
     }

@@ -80,7 +80,7 @@ def test_a_row_has_all_that_is_known_of_a_sample(run: Any) -> None:
         finish_reason="stop",
         seconds=1.5,
     )
-    run.score("a", 7, details={"replies": ["7"]})
+    run.score("a", 7, details={"replies": ["7"]}, components={"text-image": 0.5}, weight=2.0)
     (path,) = export_samples(run.save())
     assert path == run.folder / "samples_amu.jsonl"
     (row,) = rows(path)
@@ -126,6 +126,8 @@ def test_a_row_has_all_that_is_known_of_a_sample(run: Any) -> None:
         "score_state": "scored",
         "reason": "",
         "judge": "rubric:openai/gpt-4o",
+        "components": {"text-image": 0.5},
+        "weight": 2.0,
         "judge_details": {"replies": ["7"]},
         "judge_usage": {"requests": 1, "input_tokens": 100, "output_tokens": 1},
     }

@@ -158,3 +158,49 @@ def test_memory_does_not_grow_with_the_resamples() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 20e6  # all draws at once would be 2,000 x 20,000 x 8 bytes = 320 MB
+
+
+def clustered(n: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(4)
+    return rng.normal(5, 2, n), rng.integers(0, 2, n), rng.integers(0, 20, n)
+
+
+def test_weights_of_one_change_nothing_at_all() -> None:
+    values, groups, clusters = clustered()
+    plain = bootstrap(values, groups, clusters, 2, 0)
+    assert bootstrap(values, groups, clusters, 2, 0, np.ones(len(values))) == plain
+    assert bootstrap(values, groups, clusters, 2, 0, np.full(len(values), 1.0), None) == plain
+
+
+def test_weights_scale_out() -> None:
+    values, groups, clusters = clustered()
+    weights = np.random.default_rng(5).uniform(0.5, 2, len(values))
+    one, other = (bootstrap(values, groups, clusters, 2, 0, weights * k).overall for k in (1, 8))
+    assert (one.low, one.high) == pytest.approx((other.low, other.high))
+    assert one != bootstrap(values, groups, clusters, 2, 0).overall
+
+
+@pytest.mark.parametrize("crossing", [False, True])
+def test_a_part_that_is_the_score_has_its_interval_and_a_constant_one_its_value(crossing: bool) -> None:
+    values, _, clusters = clustered()
+    groups = np.arange(len(values)) % 2 if crossing else clusters % 2
+    parts = np.stack([values, np.full(len(values), 0.7), np.full(len(values), np.nan)], axis=1)
+    found = bootstrap(values, np.zeros(len(values), int), clusters, 1, 0, None, parts)
+    same, constant, nothing = found.parts
+    assert (same.low, same.high) == pytest.approx((found.overall.low, found.overall.high))
+    assert (constant.low, constant.high) == pytest.approx((0.7, 0.7), rel=1e-12)
+    assert nothing.reason == "an interval needs 2 independent samples or more, here: 0"
+    of_two = bootstrap(values, groups, clusters, 2, 0, None, parts).parts[0]
+    assert of_two.low == pytest.approx(found.overall.low, abs=0.3)
+    assert of_two.high == pytest.approx(found.overall.high, abs=0.3)
+
+
+def test_rows_without_a_part_are_out_of_its_mean() -> None:
+    values = np.random.default_rng(6).uniform(0, 1, 40)
+    part = np.where(np.arange(40) < 30, values, np.nan)
+    zeros = np.zeros(40, int)
+    found = bootstrap(values, zeros, np.arange(40), 1, 0, None, part[:, None]).parts[0]
+    alone = bootstrap(values[:30], zeros[:30], np.arange(30), 1, 0).overall
+    assert found.low == pytest.approx(alone.low, abs=0.03)
+    assert found.high == pytest.approx(alone.high, abs=0.03)
+    assert found.draws is not None and len(found.draws) == module.RESAMPLES

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench test-audiocraft clean
 
 demo: $(READY)  ## the main job, offline: a small neural omni model on the synthetic AMU twin
 	$(BIN)/eval-anything run --model embedded/omni-random --tasks amu --data synthetic:n=48 --judge reference -M max_tokens=32 --seed 0
@@ -23,6 +23,10 @@ bench: $(READY)  ## prints tables; each script says what is in its own
 	$(BIN)/python bench/overhead.py
 	$(BIN)/python bench/overlap.py
 	$(BIN)/python bench/throughput.py
+
+test-audiocraft: $(READY)  ## AudioGen and MusicGen's own code, in an environment of its own (1.5 GB, minutes)
+	$(BIN)/eval-anything tools build-audiocraft --dir .audiocraft
+	AUDIOCRAFT_PYTHON=$(CURDIR)/.audiocraft/bin/python $(BIN)/python -m pytest tests/agents/media/audiocraft_real.py
 
 # torch first and by its exact version: a newer one may bring gigabytes of packages for GPUs that are not there.
 $(READY): pyproject.toml constraints.txt

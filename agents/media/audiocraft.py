@@ -39,6 +39,7 @@ class AudiocraftModel(Model):
     provider = "audiocraft"
     Options = AudiocraftOptions
     transport_options = ("python", "device", "start_s")
+    makes = ("audio",)
     worker: ClassVar[Path] = Path(__file__).with_name("audiocraft_worker.py")
 
     options: AudiocraftOptions
@@ -48,6 +49,13 @@ class AudiocraftModel(Model):
 
     def identity(self) -> dict[str, Any]:
         return {"worker": hashlib.sha256(self.worker.read_bytes()).hexdigest()[:16]}
+
+    @staticmethod
+    def build_environment(folder: Path) -> Path:
+        """Make an environment for the worker in `folder`; returns its interpreter. See `audiocraft_build`."""
+        from eval_anything.agents.media.audiocraft_build import build
+
+        return build(folder)
 
     async def start(self, context: ModelContext) -> None:
         """Raises UsageError without an environment, and where the worker does not come up in it."""

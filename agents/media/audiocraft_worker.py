@@ -1,6 +1,7 @@
 """Generates with audiocraft, in an environment of its own; speaks JSON lines with the harness.
 
 Run as: PYTHON audiocraft_worker.py NAME --out DIR --device auto|cpu|cuda
+or as:  PYTHON audiocraft_worker.py --check, which says hello without a model, and ends
 Says at first      {"hello": {"audiocraft": ..., "sample_rate": ...}}, or {"error": ...}, and ends.
 Is asked           {"id": 1, "prompt": "...", "seed": 7, "duration_s": 10.0}
 Answers            {"id": 1, "path": "DIR/1.wav"} or {"id": 1, "error": "..."}
@@ -41,7 +42,9 @@ class _Standins(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Comes last, so it acts only for what is not installed."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name.partition(".")[0] in _STANDINS:
+        if (
+            name.partition(".")[0] in _STANDINS and name != "xformers.profiler"
+        ):  # it asks whether that is there
             return importlib.machinery.ModuleSpec(name, self, is_package=True)
         return None
 
@@ -54,11 +57,15 @@ class _Standins(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("name")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("name", nargs="?", default="")
+    parser.add_argument("--out", type=Path, default=Path())
+    parser.add_argument("--check", action="store_true")
     parser.add_argument("--device", default="auto")
     args = parser.parse_args()
     say = _take_over_stdout()
+    if args.check:
+        say({"hello": _import()})
+        return
     asked: queue.Queue[str] = queue.Queue()
     threading.Thread(target=_listen, args=(asked,), daemon=True).start()
     try:
@@ -93,11 +100,25 @@ def _listen(asked: "queue.Queue[str]") -> None:
     os._exit(0)
 
 
-def _load(name: str, device: str) -> tuple[Any, dict[str, Any]]:
+def _import() -> dict[str, Any]:
+    """Make audiocraft importable, and tell the versions."""
     # A script's folder comes first, and this one holds a module named as the package that is meant.
     sys.path = [p for p in sys.path if Path(p).resolve() != Path(__file__).resolve().parent]
     sys.meta_path.append(_Standins())
+    import torch
+    import xformers.ops
+
+    if isinstance(xformers.ops, _Absent):
+        xformers.ops.unbind = torch.unbind  # the one thing that it uses of it with its attention by torch
     import audiocraft
+    import audiocraft.models
+
+    versions = {"audiocraft": audiocraft.__version__, "torch": torch.__version__}
+    return {**versions, "python": sys.version.split()[0]}
+
+
+def _load(name: str, device: str) -> tuple[Any, dict[str, Any]]:
+    versions = _import()
     import torch
     from audiocraft.models import AudioGen, MusicGen
 
@@ -105,15 +126,8 @@ def _load(name: str, device: str) -> tuple[Any, dict[str, Any]]:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     kind = AudioGen if "audiogen" in name.lower() else MusicGen
     model = kind.get_pretrained(name, device=device)
-    hello = {
-        "audiocraft": audiocraft.__version__,
-        "torch": torch.__version__,
-        "python": sys.version.split()[0],
-        "class": kind.__name__,
-        "device": device,
-        "sample_rate": int(model.sample_rate),
-    }
-    return model, hello
+    made_by = {"class": kind.__name__, "device": device, "sample_rate": int(model.sample_rate)}
+    return model, {**versions, **made_by}
 
 
 def _generate(model: Any, request: dict[str, Any], out: Path) -> Path:

@@ -79,6 +79,7 @@ class DiffusersModel(Model):
     provider = "diffusers"
     Options = DiffusersOptions
     transport_options = ("batch_size", "device", "offload")
+    makes = ("image", "audio", "video")
 
     options: DiffusersOptions
 

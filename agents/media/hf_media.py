@@ -59,6 +59,7 @@ class HFMediaModel(Model):
     provider = "hf_media"
     Options = HFMediaOptions
     transport_options = ("device",)
+    makes = ("image", "audio")
 
     options: HFMediaOptions
 

@@ -12,7 +12,7 @@ import base64
 import binascii
 import re
 import time
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
@@ -22,7 +22,7 @@ from eval_anything.models.base import Model, ModelContext
 from eval_anything.models.openai.access import find_access
 from eval_anything.models.openai.address import DEFAULT_URL
 from eval_anything.models.openai.faults import excerpt, http_fault
-from eval_anything.values import Capabilities, Modality, Request, Response, Text
+from eval_anything.values import Capabilities, Request, Response, Text
 
 if TYPE_CHECKING:
     from eval_anything.models.openai.connection import Connection, HttpReply
@@ -69,7 +69,6 @@ class VideosOptions(RouteOptions, frozen=True, kw_only=True):
 class _RouteModel(Model, abc.ABC):
     """One media route: what is posted to it, and how the medium is found in the reply."""
 
-    modality: ClassVar[Modality]
     transport_options = ("base_url", "api_key_env")
 
     def __init__(self, name: str, options: Any) -> None:
@@ -80,7 +79,7 @@ class _RouteModel(Model, abc.ABC):
         self._spec = f"{self.provider}/{name}"
 
     def capabilities(self) -> Capabilities:
-        return Capabilities(inputs=("text",), outputs=(self.modality,))
+        return Capabilities(inputs=("text",), outputs=self.makes)
 
     def secrets(self) -> tuple[str, ...]:
         return self._access.secrets
@@ -96,7 +95,7 @@ class _RouteModel(Model, abc.ABC):
             self._connection = None
 
     async def generate(self, request: Request) -> Response:
-        check_asked(request, self.modality, self._spec)
+        check_asked(request, self.makes[0], self._spec)
         prompt = prompt_of(request, self._spec)
         sent = time.perf_counter()
         try:
@@ -107,7 +106,7 @@ class _RouteModel(Model, abc.ABC):
         seconds = time.perf_counter() - sent
         lineage = lineage_of(request, self._spec, request.params.seed, {**self._settings(), **details})
         try:
-            part = await asyncio.to_thread(keep, self.context.store, data, self.modality, lineage)
+            part = await asyncio.to_thread(keep, self.context.store, data, self.makes[0], lineage)
         except GarbageReply as fault:
             raise GarbageReply(f"{reply.server}: {fault}; it begins with {self._excerpt(data)!r}") from None
         return msgspec.structs.replace(answer(request, part), seconds=seconds)
@@ -163,7 +162,7 @@ class ImagesModel(_RouteModel):
     """Images by the route /images/generations of OpenAI-compatible servers (--base-url), or OpenAI's own."""
 
     provider = "openai_images"
-    modality = "image"
+    makes = ("image",)
     Options = ImagesOptions
 
     def _body(self, prompt: str, request: Request) -> dict[str, Any]:
@@ -201,7 +200,7 @@ class SpeechModel(_RouteModel):
     """Speech by the route /audio/speech of an OpenAI-compatible server (--base-url): it says the prompt."""
 
     provider = "openai_speech"
-    modality = "audio"
+    makes = ("audio",)
     Options = SpeechOptions
 
     def _body(self, prompt: str, request: Request) -> dict[str, Any]:
@@ -217,7 +216,7 @@ class VideosModel(_RouteModel):
     """Videos by the route /videos of OpenAI-compatible servers (--base-url): made in a job, then fetched."""
 
     provider = "openai_videos"
-    modality = "video"
+    makes = ("video",)
     Options = VideosOptions
     transport_options = ("base_url", "api_key_env", "poll_s", "wait_s")
 

@@ -51,6 +51,7 @@ class SyntheticModel(Model):
     provider = "synthetic"
     Options = SyntheticOptions
     transport_options = ("delay_s",)
+    makes = ("image", "audio", "video")
 
     options: SyntheticOptions
 
@@ -61,7 +62,7 @@ class SyntheticModel(Model):
             raise UnknownName(unknown("synthetic generator", name, ("scene",)))
 
     def capabilities(self) -> Capabilities:
-        return Capabilities(inputs=("text",), outputs=("image", "audio", "video"))
+        return Capabilities(inputs=("text",), outputs=self.makes)
 
     async def generate(self, request: Request) -> Response:
         prompt, asked = prompt_of(request, self._spec), seed_of(request)

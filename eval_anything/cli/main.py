@@ -15,6 +15,7 @@ _VERBS = {
     "show": "what a task is: data, protocol, judge, prompts, licence",
     "report": "show a run's results again, or export them",
     "synth": "write synthetic twins of benchmarks",
+    "tools": "list media generators, build what they need",
     "cache": "look at or empty the response cache",
 }
 _PIPE_CLOSED = 141

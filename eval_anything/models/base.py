@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from eval_anything.values import Capabilities, Request, Response
+from eval_anything.values import Capabilities, Modality, Request, Response
 
 if TYPE_CHECKING:
     from eval_anything.media.store import ArtifactStore
@@ -43,6 +43,9 @@ class Model(abc.ABC):
     """Options of this provider, given as `-M key=value`; those that only concern transport are named in
     `transport_options` and stay out of the fingerprint."""
     transport_options: ClassVar[tuple[str, ...]] = ()
+    makes: ClassVar[tuple[Modality, ...]] = ()
+    """The media that a generator makes of a text; empty for models that converse. What media tools can stand
+    on is told by it without a name and without loading anything."""
 
     def __init__(self, name: str, options: Any) -> None:
         self.name = name

@@ -9,7 +9,7 @@ import pytest
 
 from eval_anything.cli.main import main
 
-VERBS = ("run", "ls", "show", "report", "synth", "cache")
+VERBS = ("run", "ls", "show", "report", "synth", "tools", "cache")
 
 
 def call(*arguments: str) -> subprocess.CompletedProcess[str]:

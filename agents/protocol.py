@@ -76,7 +76,7 @@ class _Marker(msgspec.Struct, frozen=True):
 
 def used(text: str) -> bool:
     """Whether the content of a slot says anything but "none"."""
-    return text.strip(_AROUND_UNUSED).lower() not in _UNUSED
+    return text.strip().strip(_AROUND_UNUSED).lower() not in _UNUSED
 
 
 def parse_slots(text: str) -> Slots:

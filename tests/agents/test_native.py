@@ -289,6 +289,22 @@ def ten_hours() -> bytes:
     return sink.getvalue()
 
 
+def test_a_tool_that_works_the_second_time_is_no_outage(lab: Lab) -> None:
+    maker = FakeModel("echo", FakeOptions(fault="bad_request", fault_rate=0.5))
+    prompts = [call("generate_image", prompt=f"fox {n}") for n in range(8)]
+    model = Scripted([calling(*prompts), "done"])
+    answer = lab.respond(
+        agent(), request(outputs=("text", "image"), required=("text", "image")), model, image=maker
+    )
+    assert 0 < sum(error is not None for error in errors(answer)) < 8
+    assert (answer.state, answer.fault) == ("ok", None)
+
+
+def test_asking_for_the_same_in_another_turn_draws_again(lab: Lab) -> None:
+    answer = lab.respond(agent(), request(), Scripted([calling(IMAGE), calling(IMAGE), "two foxes"]))
+    assert len({part.artifact.sha256 for part in answer.parts[1:]}) == 2
+
+
 def silent_wav() -> bytes:
     return b"RIFF$\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0\0\x7d\0\0\x02\0\x10\0data\0\0\0\0"
 

@@ -56,7 +56,22 @@ def test_slots_in_another_order() -> None:
 
 @pytest.mark.parametrize(
     "none",
-    ["None", "none", "NONE.", "N/A", "n/a.", "'None'", "(none)", "**None**", "-", "", "null", "[None]"],
+    [
+        "None",
+        "none",
+        "NONE.",
+        "N/A",
+        "n/a.",
+        "'None'",
+        "(none)",
+        "**None**",
+        "-",
+        "",
+        "null",
+        "[None]",
+        "\xa0",
+        "\x1f",
+    ],
 )
 def test_unused_slots(none: str) -> None:
     slots = parse_slots(f"[[response]]: hi\n[[image_instruction]]: {none}\n[[audio_instruction]]: {none}")
@@ -103,6 +118,10 @@ def test_brackets_and_fences_in_a_slot_are_its_own() -> None:
     code = "see [[1]], [a [b]] and [response]: x\n```py\nprint([[0]])\n```"
     assert parse_slots(f"[[response]]: {code}\n[[image_instruction]]: fox").text == code
     assert parse_slots(f"```\n[[response]]: {code}\n[[image_instruction]]: fox\n```").text == code
+
+
+def test_lines_end_in_one_way() -> None:
+    assert parse_slots("[[response]]: a\r\nb\r\n[[image_instruction]]: c").text == "a\nb"
 
 
 def test_repeated_markers_the_first_with_content_counts_and_it_is_said() -> None:

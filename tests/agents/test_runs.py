@@ -181,3 +181,6 @@ def test_the_cache_keeps_turns_and_media_apart_by_repeat(go: Any, tmp_path: Path
     parts = [{(row.id, row.repeat): row.response.parts for row in rows} for rows in (first, second)]
     assert parts[0] == parts[1]
     assert all(row.response.cached for row in second)
+    other_tool = {**options, "agent_options": {"image": "fake/echo", "image.seed": 9}}
+    assert go("fake/constant", out="c", **other_tool).tasks[0].tool_usage.requests == 4
+    assert not any(row.response.cached for row in answers(tmp_path / "c"))

@@ -1,4 +1,4 @@
-"""A hub of one data set over a real socket: just what downloading its files takes."""
+"""A hub of one data set or one model over a real socket: just what downloading its files takes."""
 
 import hashlib
 from collections.abc import Mapping
@@ -8,9 +8,12 @@ from aiohttp import web
 
 
 class HubServer:
-    """Serves `files` as data set `repository` at commit `commit`; anything else is 404."""
+    """Serves `files` as `repository` at commit `commit`; anything else is 404. `kind`: datasets or models."""
 
-    def __init__(self, repository: str, commit: str, files: Mapping[str, bytes]) -> None:
+    def __init__(
+        self, repository: str, commit: str, files: Mapping[str, bytes], kind: str = "datasets"
+    ) -> None:
+        self.kind = kind
         self.repository = repository
         self.commit = commit
         self.files = dict(files)
@@ -18,10 +21,11 @@ class HubServer:
 
     async def __aenter__(self) -> Self:
         app = web.Application()
-        repo = f"/api/datasets/{self.repository}"
+        repo = f"/api/{self.kind}/{self.repository}"
+        files = f"/datasets/{self.repository}" if self.kind == "datasets" else f"/{self.repository}"
         app.router.add_get(f"{repo}/revision/{{revision}}", self._info)
         app.router.add_get(f"{repo}/tree/{{revision}}", self._tree)
-        app.router.add_get(f"/datasets/{self.repository}/resolve/{{revision}}/{{name:.*}}", self._file)
+        app.router.add_get(f"{files}/resolve/{{revision}}/{{name:.*}}", self._file)
         self._runner = web.AppRunner(app)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)

@@ -1,11 +1,16 @@
 """Diffusers pipelines in process: tiny ones of the real classes, saved and loaded as real ones are."""
 
+import asyncio
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 import tiny_generators
 from hf_lab import converse
+from servers.hub_server import HubServer
 
 from eval_anything.agents.media.diffusion import DiffusersModel, DiffusersOptions
 from eval_anything.agents.media.pipelines import modality_of, read_index
@@ -220,3 +225,33 @@ def test_other_pipelines_are_told_by_what_they_give(tmp_path):
         made_by("StableDiffusionImg2ImgPipeline")
     with pytest.raises(UsageError, match=r"no model_index.json"):
         read_index(tmp_path / "nowhere")
+
+
+FIND = """
+import sys
+from eval_anything.models.hf.checkpoint import find
+for weights in (False, True):
+    folder, commit = find("owner/sd", sys.argv[1], weights, "diffusers")
+    print(sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()))
+"""
+
+
+def test_of_a_hub_repository_only_what_is_needed_is_fetched(tmp_path):
+    commit = "a" * 40
+    wanted = ["model_index.json", "unet/config.json", "unet/model.safetensors"]
+    others = [
+        "pipeline.py", "sd.safetensors", "unet/code.py", "unet/model.bin", "unet/model.fp16.safetensors",
+        "unet/model.non_ema.safetensors",
+    ]  # fmt: skip
+    own = {"HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+
+    async def serve():
+        files = dict.fromkeys((*wanted, *others), b"{}")
+        async with HubServer("owner/sd", commit, files, "models") as server:
+            environment = {**os.environ, **own, "HF_ENDPOINT": server.url}
+            command = [sys.executable, "-c", FIND, commit]
+            return await asyncio.to_thread(
+                subprocess.run, command, capture_output=True, text=True, check=True, env=environment
+            )
+
+    assert asyncio.run(serve()).stdout.splitlines() == [str(wanted[:2]), str(wanted)]

@@ -73,8 +73,8 @@ class Toolbox:
         if made is None:
             return ToolResult(call_id, error="no result before the time limit of the answer")
         if made.part is None:
-            return ToolResult(call_id, error=made.error)
-        return ToolResult(call_id, (Text(_told(made.part.artifact)), made.part))
+            return ToolResult(call_id, error=made.error, usage=made.usage)
+        return ToolResult(call_id, (Text(_told(made.part.artifact)), made.part), usage=made.usage)
 
     def media(self) -> tuple[MediaPart, ...]:
         """All that was made, in the order in which it was asked for."""

@@ -148,7 +148,8 @@ def _part(part: Part, store: ArtifactStore) -> dict[str, Any]:
             return form
         case ToolResult():
             parts = [_part(inner, store) for inner in part.parts]
-            return {"type": "tool_result", "call_id": part.call_id, "parts": parts, "error": part.error}
+            told = {"type": "tool_result", "call_id": part.call_id, "parts": parts, "error": part.error}
+            return {**told, "usage": part.usage}
         case File():
             # Never stored, so there is nothing to point at; the rest of its path is the machine's affair.
             return {"type": part.modality, "file": Path(part.path).name}

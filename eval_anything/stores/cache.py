@@ -1,9 +1,9 @@
 """The response cache: answers that need not be asked for again, across runs.
 
 Keyed by the whole request, the model's identity and the media's hashes. The key leaves out only what the
-model never sees: for which sample a request was made, and where a file came from (a deny-list: a new
-parameter changes the key by itself). Only answers are stored, never failures, as JSON; media lie beside
-them in a store of their own.
+model never sees: for which sample a request was made, where a file came from, what a tool consumed (a
+deny-list: a new parameter changes the key by itself). Only answers are stored, never failures, as JSON;
+media lie beside them in a store of their own.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class ResponseCache:
     def key(self, identity: bytes, request: Request) -> bytes:
         """`identity`: canonical JSON of what decides the model's answers."""
         asked = msgspec.to_builtins(msgspec.structs.replace(request, origin=None))
-        canonical = msgspec.json.encode(_without_lineage(asked), order="deterministic")
+        canonical = msgspec.json.encode(_as_seen(asked), order="deterministic")
         return hashlib.sha256(identity + b"\0" + canonical).digest()
 
     def get(self, key: bytes, store: ArtifactStore) -> Response | None:
@@ -82,12 +82,13 @@ def _artifacts(response: Response) -> list[Artifact]:
     return [part.artifact for part in response.parts if isinstance(part, Image | Audio | Video)]
 
 
-def _without_lineage(value: Any) -> Any:
-    """`value` with every artifact reduced to what the model is given."""
+def _as_seen(value: Any) -> Any:
+    """`value` with artifacts and tool results reduced to what the model is given."""
     if isinstance(value, dict):
-        return {
-            k: _without_lineage(v) for k, v in value.items() if not (k == "lineage" and "sha256" in value)
-        }
+        unseen = (
+            {"lineage"} if "sha256" in value else {"usage"} if value.get("type") == "tool_result" else set()
+        )
+        return {k: _as_seen(v) for k, v in value.items() if k not in unseen}
     if isinstance(value, list | tuple):
-        return [_without_lineage(v) for v in value]
+        return [_as_seen(v) for v in value]
     return value

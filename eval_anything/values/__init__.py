@@ -18,9 +18,10 @@ from eval_anything.values.message import (
 )
 from eval_anything.values.modality import MODALITIES, Capabilities, Modality
 from eval_anything.values.request import Origin, Params, Request, Tool
-from eval_anything.values.response import Fault, Response, State, Usage
+from eval_anything.values.response import Fault, Response, State
 from eval_anything.values.sample import Reference, Sample
 from eval_anything.values.score import Score, ScoreState
+from eval_anything.values.usage import Usage
 
 __all__ = [
     "MODALITIES",

@@ -8,6 +8,7 @@ import msgspec
 
 from eval_anything.values.artifact import Artifact
 from eval_anything.values.modality import Modality
+from eval_anything.values.usage import Usage
 
 
 class Text(msgspec.Struct, frozen=True, tag="text", forbid_unknown_fields=True):
@@ -49,6 +50,8 @@ class ToolResult(
     call_id: str
     parts: tuple[Text | Image | Audio | Video, ...] = ()
     error: str | None = None
+    usage: Usage = Usage()
+    """What the call consumed; for the record, never shown to the model."""
 
 
 class Reasoning(msgspec.Struct, frozen=True, tag="reasoning", forbid_unknown_fields=True):

@@ -8,37 +8,12 @@ import msgspec
 
 from eval_anything.values.message import Message, Part, Text, part_modality
 from eval_anything.values.modality import MODALITIES, Modality
+from eval_anything.values.usage import Usage
 
 State = Literal["ok", "refused", "truncated", "error", "skipped"]
 """ok: a whole answer. refused: declined by the model's API or a content filter. truncated: cut at the
 token limit. error: no answer because something failed. skipped: not asked (a needed modality or a
 recording is missing)."""
-
-
-class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one or many requests consumed. Counts are sums; `cost_usd` is None where no price is known."""
-
-    requests: int = 0
-    """Requests that left for the model, retries included; 0 when the answer came from the cache."""
-    input_tokens: int = 0
-    output_tokens: int = 0
-    reasoning_tokens: int = 0
-    images_in: int = 0
-    images_out: int = 0
-    audio_s_in: float = 0.0
-    audio_s_out: float = 0.0
-    video_s_in: float = 0.0
-    video_s_out: float = 0.0
-    cost_usd: float | None = None
-
-    def __add__(self, other: Usage) -> Usage:
-        sums = {
-            name: getattr(self, name) + getattr(other, name)
-            for name in self.__struct_fields__
-            if name != "cost_usd"
-        }
-        costs = [c for c in (self.cost_usd, other.cost_usd) if c is not None]
-        return Usage(**sums, cost_usd=sum(costs) if costs else None)
 
 
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from eval_anything.values.response import Usage
+from eval_anything.values.usage import Usage
 
 ScoreState = Literal["scored", "unparsed", "judge_error", "refused", "no_response"]
 """scored: there is a value. unparsed: the judge answered, but gave no usable verdict in all attempts.

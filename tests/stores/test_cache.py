@@ -23,6 +23,7 @@ from eval_anything.values import (
     Response,
     Text,
     Tool,
+    ToolResult,
     Usage,
 )
 
@@ -95,6 +96,15 @@ def test_what_the_model_never_sees_does_not_change_the_key(cache: ResponseCache)
         messages=(Message("user", (Image(elsewhere), Text("what is it?"))),),
     )
     assert cache.key(b"m", same) == cache.key(b"m", BASE)
+
+
+def test_what_a_tool_consumed_does_not_change_the_key(cache: ResponseCache) -> None:
+    keys = set()
+    for usage in (Usage(), Usage(requests=3, cost_usd=0.1)):
+        result = ToolResult("1", (Text("made"),), usage=usage)
+        request = msgspec.structs.replace(BASE, messages=(*BASE.messages, Message("tool", (result,))))
+        keys.add(cache.key(b"m", request))
+    assert len(keys) == 1
 
 
 @given(st.text(), st.text())

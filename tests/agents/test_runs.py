@@ -94,6 +94,8 @@ def test_exports_tell_every_call_with_arguments_errors_and_lineage(go: Any, tmp_
     assert (tmp_path / "run" / medium["path"]).is_file()
     assert silent["error"] == "bad_request: fake/echo: bad_request fault, as asked for"
     assert row["tool_usage"]["images_out"] == 1
+    assert drawn["usage"]["images_out"] == 1
+    assert "images_out" not in silent["usage"]
 
 
 def test_a_required_medium_that_the_tool_fails_to_make_is_no_score_and_is_asked_again(

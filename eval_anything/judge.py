@@ -55,6 +55,8 @@ class Judge(abc.ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     Options: ClassVar[type[msgspec.Struct]] = NoOptions
+    transport_options: ClassVar[tuple[str, ...]] = ()
+    """Options that cannot change a score (device, batch size) and stay out of the fingerprint."""
     needs_model: ClassVar[bool] = False
     """Whether it asks a model; the run then gives it an endpoint."""
 

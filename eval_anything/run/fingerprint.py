@@ -16,7 +16,11 @@ def identity(parts: Parts, item: TaskParts) -> dict[str, Any]:
     task, model = item.task, parts.model
     judge: dict[str, Any] = {
         "name": item.judge.name,
-        "options": msgspec.to_builtins(item.judge.options),
+        "options": {
+            name: value
+            for name, value in msgspec.to_builtins(item.judge.options).items()
+            if name not in item.judge.transport_options
+        },
         **item.judge.identity(),
     }
     if item.judge.endpoint is not None:

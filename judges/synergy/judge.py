@@ -49,6 +49,7 @@ class SynergyJudge(Judge):
     name = "synergy"
     summary = "how well text, image and sound of an answer fit together, by AnyRewardModel"
     Options = SynergyOptions
+    transport_options = ("device", "batch_size")
 
     options: SynergyOptions
 

@@ -7,6 +7,8 @@ import msgspec
 from eval_anything.run.endpoint import Endpoint
 from eval_anything.values import (
     Artifact,
+    Audio,
+    Image,
     Lineage,
     MediaPart,
     Message,
@@ -17,6 +19,7 @@ from eval_anything.values import (
     Text,
     Tool,
     Usage,
+    Video,
     part_modality,
 )
 
@@ -65,8 +68,8 @@ class MediaTool:
         if response.fault is not None:
             return Made(error=f"{response.fault.kind}: {response.fault.message}", usage=response.usage)
         for part in response.parts:
-            if part_modality(part) == self.modality and not isinstance(part, Text):
-                return Made(part=self._traced(part, prompt, seed), usage=response.usage)  # type: ignore[arg-type]
+            if isinstance(part, Image | Audio | Video) and part_modality(part) == self.modality:
+                return Made(part=self._traced(part, prompt, seed), usage=response.usage)
         said = response.text[:200] or response.state
         return Made(error=f"no {self.modality} came back: {said}", usage=response.usage)
 

@@ -155,7 +155,6 @@ def test_votes_are_accepted_where_they_sum_to_one_within_the_tolerance(counts: l
 
 
 def test_parquet_and_lines_hold_the_same_rows_and_are_the_same_data(tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow")
     write_selection(tmp_path / "both", 9, 4)
     from_parquet = data.read_instructions(tmp_path / "both")
     (tmp_path / "both" / data.PARQUET).unlink()
@@ -165,14 +164,12 @@ def test_parquet_and_lines_hold_the_same_rows_and_are_the_same_data(tmp_path: Pa
 
 
 def test_the_parquet_file_counts_where_both_are_there(tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow")
     write_selection(tmp_path / "both", 9, 4)
     in_lines(tmp_path / "both", [instruction()])
     assert len(data.read_instructions(tmp_path / "both")) == 9
 
 
 def test_a_damaged_parquet_file_is_named(tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow")
     write_selection(tmp_path / "cut", 9, 4)
     path = tmp_path / "cut" / data.PARQUET
     path.write_bytes(path.read_bytes()[:-100])
@@ -181,7 +178,7 @@ def test_a_damaged_parquet_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_parquet_file_of_something_else_is_named_with_its_field(tmp_path: Path) -> None:
-    pyarrow = pytest.importorskip("pyarrow")
+    import pyarrow
     from pyarrow import parquet
 
     parquet.write_table(pyarrow.table({"instruction_uid": ["u1"], "text": ["a"]}), tmp_path / data.PARQUET)
@@ -269,7 +266,6 @@ def test_one_config_is_fetched_from_the_hub_and_the_commit_behind_a_branch_is_no
 
 
 def test_selection_is_fetched_at_its_pinned_commit(tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow")
     write_selection(tmp_path / "selection", 6, 0)
 
     def use(server: HubServer) -> None:

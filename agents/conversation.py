@@ -164,7 +164,8 @@ class Conversation:
     def _give_results(self) -> None:
         """A tool message for each call of this turn, in their order."""
         for call_id, problem in self._open.items():
-            result = ToolResult(call_id, error=problem) if problem else self._toolbox.result(call_id)
+            wrong = ToolResult(call_id, error=problem, wrong=True)
+            result = wrong if problem else self._toolbox.result(call_id)
             self._transcript.trace.append(Message("tool", (result,)))
             self._messages.append(Message("tool", (self._takeable(result),)))
         self._open.clear()

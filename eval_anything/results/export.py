@@ -149,7 +149,7 @@ def _part(part: Part, store: ArtifactStore) -> dict[str, Any]:
         case ToolResult():
             parts = [_part(inner, store) for inner in part.parts]
             told = {"type": "tool_result", "call_id": part.call_id, "parts": parts, "error": part.error}
-            return {**told, "usage": part.usage}
+            return {**told, "wrong": part.wrong, "usage": part.usage}
         case File():
             # Never stored, so there is nothing to point at; the rest of its path is the machine's affair.
             return {"type": part.modality, "file": Path(part.path).name}

@@ -137,6 +137,8 @@ def _lines(task: TaskResult) -> list[str]:
     lines.append(f"model: {consumption(task.model_usage)}; {number(task.seconds)} s")
     if task.counts.tool_calls:
         calls = f"{counted(task.counts.tool_calls, 'call')}, {task.counts.tool_errors} failed"
+        if task.counts.wrong_calls:
+            calls += f", {task.counts.wrong_calls} wrong or too many (the model's failures)"
         lines.append(f"tools: {calls}; {consumption(task.tool_usage)}")
     lines.append(f"judge {task.judge}: {consumption(task.judge_usage)}")
     lines += [f"masked {modality}: {counted(n, 'sample')}" for modality, n in task.masked.items()]

@@ -141,6 +141,7 @@ def _counts(task: TaskScan, verdicts: list[Verdict]) -> Counts:
         judge_error_rate=judge_error_rate(scored, missing),
         tool_calls=sum(record.tool_calls for _, _, record in task),
         tool_errors=sum(record.tool_errors for _, _, record in task),
+        wrong_calls=sum(record.wrong_calls for _, _, record in task),
     )
 
 

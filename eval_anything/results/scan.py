@@ -34,6 +34,7 @@ class _Fault(msgspec.Struct, frozen=True, gc=False):
 class _TurnPart(msgspec.Struct, frozen=True, gc=False):
     type: str
     error: str | None = None
+    wrong: bool = False
 
 
 class _Turn(msgspec.Struct, frozen=True):
@@ -105,6 +106,7 @@ class Record(msgspec.Struct, gc=False):
     weight: float = 1.0
     tool_calls: int = 0
     tool_errors: int = 0
+    wrong_calls: int = 0
 
 
 class Totals:
@@ -157,6 +159,7 @@ class TaskScan:
 
     def _record(self, offset: int, sample: _Sample, response: _Response) -> Record:
         acts = [part for turn in response.trace for part in turn.parts]
+        failed = [part for part in acts if part.type == "tool_result" and part.error is not None]
         return Record(
             state=response.state,
             fault=sys.intern(response.fault.kind) if response.fault else "",
@@ -167,7 +170,8 @@ class TaskScan:
             notes=self._notes.setdefault(response.notes, response.notes),
             response_at=offset,
             tool_calls=sum(part.type == "tool_call" for part in acts),
-            tool_errors=sum(part.type == "tool_result" and part.error is not None for part in acts),
+            tool_errors=sum(not part.wrong for part in failed),
+            wrong_calls=sum(part.wrong for part in failed),
         )
 
     def _take_score(self, record: Record | None, offset: int, score: _Score) -> None:

@@ -39,7 +39,10 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     tool_calls: int = 0
     """Calls of tools by agents."""
     tool_errors: int = 0
-    """Among them: calls that gave nothing, through a wrong call or a failure of the tool."""
+    """Among them: calls that gave nothing because the tool failed."""
+    wrong_calls: int = 0
+    """Among them: calls that reached no tool (no such tool, wrong arguments, one too many): the
+    model's own failures."""
 
 
 class TaskResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -50,6 +50,8 @@ class ToolResult(
     call_id: str
     parts: tuple[Text | Image | Audio | Video, ...] = ()
     error: str | None = None
+    wrong: bool = False
+    """Whether the error is the call's own (no such tool, wrong arguments, one too many), not the tool's."""
     usage: Usage = Usage()
     """What the call consumed; for the record, never shown to the model."""
 

@@ -134,6 +134,7 @@ def test_a_wrong_call_is_explained_and_the_model_may_try_again(lab: Lab, wrong: 
     assert first is not None
     assert told in first
     assert second is None
+    assert [result.wrong for result in results(answer)] == [True, False]
     assert calls(answer)[0].arguments == wrong.arguments
     assert model.asked[1].messages[-1] == Message("tool", (results(answer)[0],))
 

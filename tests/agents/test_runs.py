@@ -143,6 +143,21 @@ def test_native_runs_over_sockets_and_resumes_without_asking_again(go: Any, tmp_
     assert len([r for r in read_rows(tmp_path / "run" / "journal.jsonl") if isinstance(r, ScoreRow)]) == 6
 
 
+def test_wrong_calls_of_the_model_are_no_failures_of_the_tool(go: Any) -> None:
+    made = [{"id": "a", "type": "function", "function": {"name": "smell", "arguments": "{}"}}]
+
+    def script(received: Any) -> Any:
+        asked = received.body["messages"][-1]
+        return completion("sorry") if asked["role"] == "tool" else completion(None, tool_calls=made)
+
+    with in_thread(OpenAIServer(script)) as server:
+        model_options = {"base_url": server.url, "inputs": "text"}
+        results = go("openai/m", agent="native", model_options=model_options)
+    counts = results.tasks[0].counts
+    assert (counts.tool_calls, counts.tool_errors, counts.wrong_calls) == (6, 0, 6)
+    assert "tools: 6 calls, 0 failed, 6 wrong or too many (the model's failures);" in render(results, "table")
+
+
 def test_a_models_own_media_need_no_agent(go: Any) -> None:
     task = go("fake/echo", "required_task").tasks[0]
     assert (task.headline.value, task.counts.tool_calls) == (3.0, 0)

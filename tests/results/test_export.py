@@ -102,7 +102,14 @@ def test_a_row_has_all_that_is_known_of_a_sample(run: Any) -> None:
     ]
     assert row["tools"] == [
         {"type": "tool_call", "id": "1", "name": "draw", "arguments": "{}"},
-        {"type": "tool_result", "call_id": "1", "parts": [drawn_form], "error": None, "usage": {}},
+        {
+            "type": "tool_result",
+            "call_id": "1",
+            "parts": [drawn_form],
+            "error": None,
+            "wrong": False,
+            "usage": {},
+        },
     ]
     assert (run.folder / drawn_form["path"]).read_bytes() == png("blue")
     assert row["messages"][0]["role"] == "user"

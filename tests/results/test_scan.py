@@ -86,9 +86,10 @@ def test_tool_calls_and_their_errors_are_those_of_the_latest_response(run: Any) 
         ToolResult("1", error="down"),
         ToolResult("1", (Text("x"),)),
     )
+    wrong = ToolResult("1", error="unknown tool 'draw'", wrong=True)
     run.response("a", trace=(Message("assistant", (Text("hm"), call, call)), Message("tool", (failed,))))
-    run.response("a", trace=(Message("assistant", (call,)), Message("tool", (made, failed))))
+    run.response("a", trace=(Message("assistant", (call,)), Message("tool", (made, failed, wrong))))
     run.response("b", parts=(call,), tool_usage=Usage(requests=2))
     found = scanned(run).tasks["amu"]
-    assert [(r.tool_calls, r.tool_errors) for _, _, r in found] == [(1, 1), (0, 0)]
+    assert [(r.tool_calls, r.tool_errors, r.wrong_calls) for _, _, r in found] == [(1, 1, 1), (0, 0, 0)]
     assert found.tools.usage() == Usage(requests=2)

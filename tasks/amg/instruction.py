@@ -45,6 +45,8 @@ class Instruction(Task):
     """What the four modalities share; subclasses name theirs."""
 
     modality: ClassVar[Modality]
+    lowest: ClassVar[float] = 0
+    """The low end of the scale."""
     version = "1"
     inputs = ("text",)
     licence = about.LICENCE
@@ -106,7 +108,7 @@ class Instruction(Task):
         return 1.0
 
     def aggregation(self) -> Means:
-        return Means(overall=self.modality, low=0, high=10)
+        return Means(overall=self.modality, low=self.lowest, high=10)
 
     def identity(self) -> dict[str, Any]:
         return {"prompts": self.prompts.digest()}
@@ -123,7 +125,6 @@ class _Rated(Instruction):
 
     judge = "rubric"
     protocol_judge = "openai/gpt-4o"
-    lowest: ClassVar[float]
 
     def case(self, sample: Sample, response: Response) -> Case:
         system, user = (self.prompts[name] for name in self.prompt_names)
@@ -193,7 +194,6 @@ class InstructionImage(_Rated):
     modality = "image"
     outputs = ("image",)
     required = ("image",)
-    lowest = 0
     prompt_names = ("image_system", "image_user")
     Options = ImageOptions
 

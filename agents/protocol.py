@@ -36,11 +36,14 @@ _NAME = re.compile(
 _TAG = re.compile(r"\[{1,2}[ \t]*(?:/[ \t]*)?output\\?[_ -]?format[ \t]*\]{1,2}", re.IGNORECASE)
 _LINE_LEAD = re.compile(r"[ \t]*(?:(?:[-*+>#]{1,6}|\d{1,3}[.)])[ \t]+)?")
 """A list item's, quotation's or heading's sign before a marker."""
+_COLON = re.compile(r"[ \t]*[:\uff1a]+")
+"""One or more of it, in full width too, as models write it that answer in Chinese or Japanese."""
 _EMPHASIS = "*_`"
 _LOOK_BACK = 40
 """Characters before a marker that can belong to it."""
-_UNUSED = frozenset({"", "none", "n/a", "n.a", "null"})
-_AROUND_UNUSED = " \t\n\r\f\v.,;:!*_`\"'()[]<>-\u2013\u2014\u2026"
+_UNUSED = frozenset({"", "none", "n/a", "n.a", "null", "\u65e0", "\u7121"})
+"""The last two: "none" in Chinese."""
+_AROUND_UNUSED = " \t\n\r\f\v.,;:!*_`\"'()[]<>-\u2013\u2014\u2026\u3002\uff08\uff09"
 _FENCE = "```"
 
 
@@ -132,7 +135,7 @@ def _marker(text: str, name: re.Match[str]) -> _Marker | None:
     if emphasis and text.startswith(emphasis, end):
         end += len(emphasis)
         emphasis = ""
-    colon = re.compile(r"[ \t]*:").match(text, end)
+    colon = _COLON.match(text, end)
     if colon is not None:
         end = colon.end()
         if emphasis and text.startswith(emphasis, end):

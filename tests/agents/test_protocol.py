@@ -32,6 +32,21 @@ def test_text_after_a_second_colon_is_kept() -> None:
     )
 
 
+def test_more_colons_and_those_in_full_width_belong_to_the_marker() -> None:
+    assert read("[[response]]:: hi\n[[image_instruction]]::fox\n[[audio_instruction]]::None") == (
+        "hi",
+        "fox",
+        "",
+    )
+    assert read(
+        "[[response]]\uff1a\u4f60\u597d\n[[image_instruction]]\uff1afox\n[[audio_instruction]]\uff1a\u65e0\u3002"
+    ) == (
+        "\u4f60\u597d",
+        "fox",
+        "",
+    )
+
+
 def test_a_closing_tag_after_none_is_not_an_instruction() -> None:
     assert read("[[response]]: hi\n[[audio_instruction]]: None[/output_format]") == ("hi", "", "")
     assert read("[[response]]: hi\n[[audio_instruction]]: None\n[/output_format]\nGood luck!") == (

@@ -15,7 +15,7 @@ EXAMPLES = """  eval-anything run --model fake/echo --tasks amu --data synthetic
       --judge openai/judge -J base_url=http://localhost:8001/v1 --out runs/my-model
   eval-anything run --model hf/path/to/checkpoint --tasks amu -M batch_size=16 --mask audio
   eval-anything run --model replay/responses.jsonl --tasks amu --data path/to/EvalAnything-AMU
-  eval-anything run --model openai/gpt-4o --tasks amu,amg --agent native \\
+  eval-anything run --model openai/gpt-4.1 --tasks amg_selection --agent native \\
       -A image=diffusers/black-forest-labs/FLUX.1-schnell -A audio=diffusers/cvssp/audioldm2-large
   eval-anything run --config run.yaml --limit 50
 

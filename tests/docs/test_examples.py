@@ -16,6 +16,8 @@ from servers.openai_server import OpenAIServer, in_thread
 
 from eval_anything.cli import run as run_verb
 from eval_anything.cli.main import Parser
+from eval_anything.registry import Plugins
+from eval_anything.run.assembly import expand
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -65,6 +67,27 @@ def test_options_of_commands_that_need_more_are_right(page: Path) -> None:
             parser = Parser(allow_abbrev=False)
             run_verb.add_arguments(parser)
             assert run_verb._config(parser.parse(words[2:])).tasks
+
+
+@pytest.mark.parametrize("name", [*(p.name for p in PAGES if blocks(p, "sh")), "run --help"])
+def test_commands_that_need_more_name_all_the_judges_and_tools_that_they_need(name: str) -> None:
+    pages = {p.name: "".join(blocks(p, "sh")) for p in PAGES}
+    plugins = Plugins(())
+    for command in commands(pages.get(name, run_verb.EXAMPLES)):
+        words = shlex.split(command)
+        if words[:2] != ["eval-anything", "run"] or "--config" in words:
+            continue
+        parser = Parser(allow_abbrev=False)
+        run_verb.add_arguments(parser)
+        config = run_verb._config(parser.parse(words[2:]))
+        tasks = [plugins.tasks.get(task) for task in expand(plugins, config.tasks)[0]]
+        own = [task.name for task in tasks if task.protocol_judge == config.model]
+        assert config.judge or config.data != "hub" or not own, f"{command}: judges itself on {own}"
+        if config.agent_options:
+            wanted = {m for task in tasks for m in task.outputs if m != "text"}
+            assert wanted <= set(config.agent_options), command
+            for tool in wanted:
+                plugins.models.get(str(config.agent_options[tool]).split("/")[0])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

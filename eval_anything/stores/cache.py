@@ -47,15 +47,19 @@ class ResponseCache:
         return hashlib.sha256(identity + b"\0" + canonical).digest()
 
     def get(self, key: bytes, store: ArtifactStore) -> Response | None:
-        """The stored answer, its media put into `store`; None when it, or a medium of it, is not there."""
-        row = self._db.execute("SELECT response FROM responses WHERE key = ?", (key,)).fetchone()
+        """The stored answer, its media put into `store`; None when it, or a medium of it, is not there or
+        damaged. Raises StorageError where the database cannot be read."""
+        try:
+            row = self._db.execute("SELECT response FROM responses WHERE key = ?", (key,)).fetchone()
+        except sqlite3.Error as fault:
+            raise StorageError(f"response cache {self.folder}: {fault}") from fault
         if row is None:
             return None
-        response = msgspec.json.decode(row[0], type=Response)
         try:
+            response = msgspec.json.decode(row[0], type=Response)
             for artifact in _artifacts(response):
                 store.adopt(artifact, self._media)
-        except MediaError:
+        except (MediaError, msgspec.MsgspecError):
             return None
         self.hits += 1
         return msgspec.structs.replace(response, cached=True, usage=Usage())

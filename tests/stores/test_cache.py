@@ -1,5 +1,6 @@
 """The response cache: what changes its key and what does not, and what it will not keep."""
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,23 @@ def test_an_answer_whose_media_are_gone_is_not_there(cache: ResponseCache, tmp_p
     for file in (tmp_path / "cache" / "media").rglob("*.wav"):
         file.unlink()
     assert cache.get(b"k", ArtifactStore(tmp_path / "b")) is None
+
+
+def test_an_answer_that_cannot_be_read_is_not_there(cache: ResponseCache, tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path / "a")
+    cache.put(b"k", Response(parts=(Text("here"),)), store)
+    with sqlite3.connect(tmp_path / "cache" / "responses.sqlite") as database:
+        database.execute("UPDATE responses SET response = ?", (b'{"',))
+    database.close()
+    assert cache.get(b"k", store) is None
+
+
+def test_a_cache_of_another_form_is_a_storage_error(cache: ResponseCache, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "cache" / "responses.sqlite") as database:
+        database.execute("DROP TABLE responses")
+    database.close()
+    with pytest.raises(StorageError, match=r"response cache .*no such table"):
+        cache.get(b"k", ArtifactStore(tmp_path / "a"))
 
 
 def test_a_place_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def prepare(parts: Parts, manifest: Manifest) -> tuple[Path, bool]:
     is_new = not path.exists()
     if not is_new:
         manifest = _resumed(folder, read_manifest(path), manifest)
-    elif folder.exists() and any(folder.iterdir()):
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RunConflict(f"{folder} exists and is not a run: choose another --out")
     try:
         (folder / "media").mkdir(parents=True, exist_ok=True)
@@ -89,9 +89,14 @@ def _resumed(folder: Path, old: Manifest, new: Manifest) -> Manifest:
     before = {plan.name: plan for plan in old.tasks}
     after = {plan.name: plan for plan in new.tasks}
     lines = differences({n: p.identity for n, p in before.items()}, {n: p.identity for n, p in after.items()})
+    repeats, now = old.config.get("repeats", 1), new.config.get("repeats", 1)
+    if now < repeats:
+        lines.append(f"repeats: {repeats} -> {now}")
     for name in before.keys() & after.keys():
-        if after[name].planned < before[name].planned:
-            lines.append(f"{name}.planned: {before[name].planned} -> {after[name].planned}")
+        # Of samples and repeats each: more of one would hide fewer of the other in their product.
+        samples, left = before[name].planned // repeats, after[name].planned // now
+        if left < samples:
+            lines.append(f"{name}.limit: {samples} samples -> {left}")
     if lines:
         shown = "".join(f"\n  {line}" for line in lines[:8])
         more = f"\n  and {len(lines) - 8} more" if len(lines) > 8 else ""

@@ -25,6 +25,7 @@ from eval_anything.options import option_names, split
 from eval_anything.registry import Plugins
 from eval_anything.run.limiter import Limiter
 from eval_anything.stores.cache import ResponseCache
+from eval_anything.stores.rows import as_read
 from eval_anything.suggest import nearest
 from eval_anything.values import Capabilities, Fault, Params, Reasoning, Request, Response, Text, Usage
 
@@ -125,7 +126,7 @@ class Endpoint:
             sent_at = loop.time()
             try:
                 async with asyncio.timeout(self.options.timeout_s):
-                    response = await self.model.generate(request)
+                    response = as_read(_writable(await self.model.generate(request)), Response)
             except RateLimited as fault:
                 self.limiter.slow_down(fault.retry_after, sent_at)
                 raise
@@ -135,7 +136,7 @@ class Endpoint:
                 raise
             except Exception as fault:
                 raise _bug(fault) from fault
-        return msgspec.structs.replace(_writable(response), seconds=loop.time() - sent_at)
+        return msgspec.structs.replace(response, seconds=loop.time() - sent_at)
 
     def _backoff(self, attempt: int, fault: ModelError) -> float:
         if isinstance(fault, RateLimited) and fault.retry_after is not None:

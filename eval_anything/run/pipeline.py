@@ -14,14 +14,14 @@ from pathlib import Path
 
 import msgspec
 
-from eval_anything.errors import EvalAnythingError, MediaError
+from eval_anything.errors import EvalAnythingError, Forbidden, MediaError, StorageError, UsageError
 from eval_anything.media.store import ArtifactStore
 from eval_anything.run.assembly import Parts, TaskParts
 from eval_anything.run.budget import ErrorBudget
 from eval_anything.run.masking import mask
 from eval_anything.run.progress import Progress
 from eval_anything.stores.journal import Finished, Journal, now
-from eval_anything.stores.rows import Key, ResponseRow, ScoreRow
+from eval_anything.stores.rows import Key, ResponseRow, ScoreRow, as_read
 from eval_anything.values import (
     Fault,
     File,
@@ -37,6 +37,8 @@ from eval_anything.values import (
 )
 
 _SPARE_WORKERS = 8
+_ENDS_THE_RUN = (Forbidden, StorageError, UsageError)
+"""What would be the same for every further sample."""
 
 
 class Unit(msgspec.Struct, frozen=True):
@@ -110,9 +112,12 @@ class Pipeline:
         score = await self._judge(unit, row)
         self.journal.append(_score_row(unit, row.sample, score))
         self.progress.scored(score)
-        self._count(row.response, score)
+        self._count(row, score)
 
-    def _count(self, response: Response, score: Score) -> None:
+    def _count(self, row: ResponseRow, score: Score) -> None:
+        response = row.response
+        if _names_files(row.sample):
+            return  # a broken file of the data: nobody was asked, and asking again would not mend it
         if response.state == "error" and response.fault is not None:
             self.budget.failed(f"{response.fault.kind}: {response.fault.message}")
         elif score.state == "judge_error":
@@ -141,11 +146,18 @@ class Pipeline:
         equipped = unit.parts.agent
         if equipped is None:
             return await self.parts.model.ask(request)
-        return await equipped.agent.respond(request, self.parts.model, equipped.tools)
+        try:
+            answer = await equipped.agent.respond(request, self.parts.model, equipped.tools)
+            return as_read(answer, Response)
+        except _ENDS_THE_RUN:
+            raise
+        except Exception as fault:  # noqa: BLE001 - an agent's own bug costs one sample and says so
+            reason = f"agent {equipped.agent.name}: {type(fault).__name__}: {fault}"
+            return Response(state="error", fault=Fault("model", reason))
 
     async def _ingest(self, sample: Sample, unit: Unit) -> Sample:
         """Media files become artifacts of the run's store; a file that cannot be used raises MediaError."""
-        if not any(isinstance(part, File) for message in sample.messages for part in message.parts):
+        if not _names_files(sample):
             return sample
         return await asyncio.to_thread(self._stored, sample, unit)
 
@@ -188,17 +200,22 @@ class Pipeline:
         try:
             settled = unit.parts.task.settled(row.sample, response)
             if settled is not None:
-                return msgspec.structs.replace(settled, judge=judge.label)
+                return msgspec.structs.replace(as_read(settled, Score), judge=judge.label)
             case = unit.parts.task.case(row.sample, response)
             case = msgspec.structs.replace(
                 case, repeat=unit.repeat, task=unit.parts.task.name, store=self.store
             )
-            return await judge.score(case)
-        except EvalAnythingError:
+            return as_read(await judge.score(case), Score)
+        except _ENDS_THE_RUN:
             raise
         except Exception as fault:  # noqa: BLE001 - a judge's own bug costs one sample and says so
             reason = f"{type(fault).__name__}: {fault}"
             return Score(value=None, state="judge_error", reason=reason, judge=judge.label)
+
+
+def _names_files(sample: Sample) -> bool:
+    """Whether media of it are not in the store (yet)."""
+    return any(isinstance(part, File) for message in sample.messages for part in message.parts)
 
 
 def _score_row(unit: Unit, sample: Sample, score: Score) -> ScoreRow:

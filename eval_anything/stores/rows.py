@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import msgspec
 
 from eval_anything.values import Response, Sample, Score
@@ -34,8 +36,18 @@ class ScoreRow(msgspec.Struct, frozen=True, kw_only=True, tag="score", tag_field
     score: Score
 
 
+S = TypeVar("S", bound=msgspec.Struct)
 Row = ResponseRow | ScoreRow
 Key = tuple[str, str, int]
+
+
+def as_read(value: object, kind: type[S]) -> S:
+    """`value` as readers of the journal will find it.
+
+    Raises TypeError, ValueError or msgspec.MsgspecError for what could not be read back: types are hints to
+    a plug-in, and one wrong row would make the whole journal unreadable.
+    """
+    return msgspec.json.decode(msgspec.json.encode(value), type=kind)
 
 
 def key(row: Row) -> Key:

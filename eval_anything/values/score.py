@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -25,7 +25,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The judge's replies, components of the score, recorded changes to what the judge was shown."""
     components: dict[str, float | None] = {}
     """Scores of parts that are reported by themselves (synergy: one for each pair of modalities)."""
-    weight: float = 1.0
+    weight: Annotated[float, msgspec.Meta(ge=0)] = 1.0
     """How much it counts in a mean (a prompt with several questions, where questions count alike)."""
     usage: Usage = Usage()
     """What judging consumed."""

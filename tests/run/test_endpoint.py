@@ -24,6 +24,13 @@ from eval_anything.values import Capabilities, Message, Params, Request, Respons
 ASKED = Request(messages=(Message("user", (Text("q"),)),), params=Params(temperature=0.0, max_tokens=5))
 
 
+class Gives:
+    """A step of a script that is given as it is, whatever it is."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+
 class Scripted(Model):
     """Gives or raises what the script says, one after the other; the last for ever."""
 
@@ -44,6 +51,8 @@ class Scripted(Model):
             await asyncio.sleep(60)
         if isinstance(step, Exception):
             raise step
+        if isinstance(step, Gives):
+            return step.answer  # type: ignore[no-any-return]
         assert isinstance(step, Response)
         return step
 
@@ -63,6 +72,25 @@ def ask(
         return await endpoint.ask(ASKED)
 
     return asyncio.run(go()), model
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        "yes",
+        Response(parts="yes"),
+        Response(parts=(Text(5),)),
+        Response(state="fine"),
+        Response(finish_reason=object()),
+    ],
+)
+def test_an_answer_that_is_no_response_costs_one_sample(tmp_path: Path, answer: Any) -> None:
+    response, model = ask(tmp_path, Gives(answer))
+    assert (response.state, response.parts) == ("error", ())
+    assert response.fault is not None
+    assert response.fault.kind == "model"
+    assert len(model.requests) == 1
 
 
 @pytest.mark.parametrize(

@@ -189,8 +189,24 @@ def test_a_larger_limit_extends_a_run_and_a_smaller_one_is_refused(go: Any) -> N
         assert go("openai/m", limit=5, **options).results.tasks[0].counts.scored == 5
         assert go("openai/m", limit=12, **options).results.tasks[0].counts.scored == 12
         assert server.count == 12
-        with pytest.raises(RunConflict, match="planned: 12 -> 5"):
+        with pytest.raises(RunConflict, match="limit: 12 samples -> 5"):
             go("openai/m", limit=5, **options)
+
+
+def test_fewer_samples_are_refused_also_where_more_repeats_make_up_for_them(go: Any) -> None:
+    go(limit=8)
+    with pytest.raises(RunConflict, match="limit: 8 samples -> 4"):
+        go(limit=4, repeats=2)
+    assert go(limit=8, repeats=2).results.tasks[0].headline.n == 16
+    with pytest.raises(RunConflict, match="repeats: 2 -> 1"):
+        go(limit=16)
+
+
+def test_an_out_that_is_a_file_is_refused(go: Any, tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("precious")
+    with pytest.raises(RunConflict, match="is not a run"):
+        go()
+    assert (tmp_path / "run").read_text() == "precious"
 
 
 def test_a_directory_that_is_no_run_is_left_alone(go: Any, tmp_path: Path) -> None:
@@ -375,6 +391,38 @@ def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(text_task: str, tmp_p
     assert done.returncode == 0, done.stderr
     assert list(read_rows(out / "journal.jsonl"))[: len(kept)] == kept
     assert json.loads(done.stdout)["tasks"][0]["counts"]["scored"] == 200
+
+
+def test_what_a_judge_does_wrong_costs_its_samples_and_leaves_the_journal_whole(
+    go: Any, text_task: str, tmp_path: Path
+) -> None:
+    judge = tmp_path / "careless.py"
+    judge.write_text(
+        "from eval_anything.errors import MediaError\n"
+        "from eval_anything.judge import Judge\n"
+        "from eval_anything.values import Score\n\n\n"
+        "class Careless(Judge):\n"
+        '    """Wrong in several ways."""\n\n'
+        '    name = "careless"\n\n'
+        "    async def score(self, case):\n"
+        "        if case.sample.id == '0':\n"
+        "            raise MediaError('no picture')\n"
+        "        wrong = [Score(value='7', state='scored'), Score(value=7.0, state='fine'),\n"
+        "                 Score(value=7.0, state='scored', weight=-1), Score(value=7.0, state='scored',\n"
+        "                 details={'x': object()}), None]\n"
+        "        right = Score(value=7.0, state='scored', judge=self.label)\n"
+        "        return dict(enumerate(wrong, 1)).get(int(case.sample.id), right)\n"
+    )
+    options = {"judge": "careless", "include": [text_task, str(judge)], "error_budget": 1.0}
+    outcome = go(**options)
+    assert outcome.stopped == ""
+    task = outcome.results.tasks[0]
+    assert (task.headline.value, task.counts.scored) == (7.0, 14)
+    assert task.counts.missing == {"judge_error": 6}
+    reasons = {row.id: row.score.reason for row in rows(outcome) if isinstance(row, ScoreRow)}
+    assert reasons["0"] == "MediaError: no picture"
+    assert "Expected `object`, got `null`" in reasons["5"]
+    assert go(**options).results.tasks[0].counts.scored == 14
 
 
 def test_evaluate_works_where_an_event_loop_runs(text_task: str, tmp_path: Path) -> None:

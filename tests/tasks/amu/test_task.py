@@ -194,7 +194,7 @@ def test_a_broken_file_costs_that_sample_and_names_the_file(tmp_path: Path, twin
     outside["auditory_modality_path"] = "../secret.wav"
     (folder / "config.json").write_text(json.dumps(records))
     out = tmp_path / "run"
-    results = run(out, data=str(folder), judge="reference", error_budget=0.5)
+    results = run(out, data=str(folder), judge="reference")
     assert results.tasks[0].counts.errors == {"media": 5}
     assert results.tasks[0].counts.scored == 11
     messages = {

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from eval_anything.cli.pairs import pairs
+from eval_anything.errors import UsageError
 
 SUMMARY = "Score a model on tasks: answers, judgements and their journal, then a table with intervals."
 EXAMPLES = """  eval-anything run --model fake/echo --tasks amu --data synthetic --limit 20
@@ -145,7 +146,10 @@ def _config(args: argparse.Namespace) -> Any:
             values[name] = given
     flags = {"model_options": "-M", "judge_options": "-J", "task_options": "-T", "agent_options": "-A"}
     for name, flag in flags.items():
-        values[name] = {**(values.get(name) or {}), **pairs(flag, getattr(args, flag[1]))}
+        options = values.get(name) or {}
+        if not isinstance(options, dict):
+            raise UsageError(f"--config {args.config}: {name}: expected a mapping of options")
+        values[name] = {**options, **pairs(flag, getattr(args, flag[1]))}
     if args.base_url:
         values["model_options"]["base_url"] = args.base_url
     if args.judge:

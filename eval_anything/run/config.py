@@ -51,7 +51,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     missing: MissingPolicy = "exclude"
     """What becomes of an answer without a usable verdict: exclude, floor or zero."""
     error_budget: float = 0.1
-    """Largest share of failed samples with which a run still counts as done."""
+    """Largest share of failed samples with which a run still counts as done; those whose own files are
+    broken are not among them."""
     cache: str | None = None
     """Folder of the response cache; none by default."""
     include: tuple[str, ...] = ()
@@ -73,7 +74,8 @@ def make_config(values: Mapping[str, Any], where: str = "run") -> RunConfig:
     for name in ("model", "tasks"):
         if not values.get(name):
             raise UsageError(f"{where}: no {name} given")
-    for modality in values.get("mask") or ():
+    masked = values.get("mask")
+    for modality in masked if isinstance(masked, list | tuple) else ():
         if modality not in MODALITIES:
             raise UnknownName(f"{where}: mask: {unknown('modality', str(modality), MODALITIES)}")
     config = parse(RunConfig, {k: v for k, v in values.items() if v is not None}, where)

@@ -104,6 +104,16 @@ def test_wrong_usage_is_one_clear_line_and_exit_code_2(
     assert "sk-1" not in captured.err
 
 
+@pytest.mark.parametrize("name", ["model_options", "judge_options", "task_options", "agent_options"])
+def test_options_in_a_file_that_are_no_mapping_are_said(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(f"model: fake/echo\ntasks: [amu]\n{name}: [delay_s]\n")
+    assert main(["run", "--config", str(file), "--base-url", "http://localhost:1/v1"]) == 2
+    assert f"{name}: expected a mapping of options" in capsys.readouterr().err
+
+
 def test_nothing_is_left_behind_by_wrong_usage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["run", "--model", "fake/echo", "--tasks", "amuu"]) == 2

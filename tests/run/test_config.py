@@ -26,6 +26,7 @@ def test_lists_may_be_given_as_text() -> None:
         ({"model": "m", "tasks": "a", "error_budget": 2}, "share from 0 to 1"),
         ({"model": "m", "tasks": "a,a"}, "named twice"),
         ({"model": "m", "tasks": "a", "seed": "x"}, "seed"),
+        ({"model": "m", "tasks": "a", "mask": 5}, "Expected `array`, got `int`"),
     ],
 )
 def test_what_is_wrong_is_said(values: dict[str, object], message: str) -> None:

@@ -70,6 +70,7 @@ def assemble(config: RunConfig) -> Parts:
         judge.check(task.outputs)
     equipment = Equipment(plugins, config, model)
     agents = [equipment.equip(task, source) for task in tasks]
+    equipment.check()
     allowed = tuple(m for m in model.capabilities().inputs if m not in config.mask)
     datasets = [open_data(task, source) for task in tasks]
     return Parts(

@@ -39,13 +39,14 @@ class Equipped(msgspec.Struct, frozen=True):
 
 
 class Equipment:
-    """Makes each task's agent; tools on the same generator with the same options share one endpoint."""
+    """Makes each task's agent; the tool of a modality has one endpoint, which all tasks share."""
 
     def __init__(self, plugins: Plugins, config: RunConfig, model: Endpoint) -> None:
         self.plugins = plugins
         self.config = config
         self.model = model
         self.endpoints: dict[Modality, Endpoint] = {}
+        self._with_tools = False
         if config.agent is not None:
             plugins.agents.get(config.agent)  # a wrong name is said also where no task needs an agent
 
@@ -66,6 +67,7 @@ class Equipment:
         tools: dict[Modality, MediaTool] = {}
         if name != DIRECT:
             tools = {m: self._tool(m, task, source) for m in media}
+            self._with_tools = True
         given = agent.outputs(capabilities, tuple(tools))
         lacking = [m for m in task.outputs if m not in given]
         if lacking:
@@ -74,6 +76,15 @@ class Equipment:
                 f" {name} does not give (--agent {BY_TEXT} has tools make it)"
             )
         return Equipped(agent, tools)
+
+    def check(self) -> None:
+        """After all tasks: raises UsageError where options were given that nobody reads, such as tools beside
+        a model that makes the media itself; the numbers would be taken for those of the tools."""
+        if self.config.agent_options and not self._with_tools:
+            raise UsageError(
+                f"-A {next(iter(self.config.agent_options))}: no task of this run is answered by an agent"
+                f" with tools (--agent {BY_TEXT} or native has them used)"
+            )
 
     def _own_options(self, cls: type[Agent]) -> dict[str, Any]:
         """Options of the agent itself. Raises UnknownName for a key that is neither its nor a tool's."""

@@ -176,6 +176,17 @@ def test_wrong_options_of_the_agent_are_named(go: Any, wrong: dict[str, Any]) ->
         go("openai/m", agent="native", agent_options=wrong, model_options={"base_url": "http://localhost:1"})
 
 
+@pytest.mark.parametrize("agent", [None, "none"])
+def test_tools_that_no_agent_would_call_are_refused(go: Any, agent: str | None) -> None:
+    with pytest.raises(UsageError, match="-A image: no task of this run is answered by an agent with tools"):
+        go("fake/echo", "required_task", agent=agent, agent_options={"image": "fake/echo"})
+
+
+def test_a_misspelt_option_of_the_agent_is_seen_also_where_no_task_needs_one(go: Any) -> None:
+    with pytest.raises(UsageError, match="-A imgae: no task of this run"):
+        go("fake/echo", "amg_instruction_text", agent_options={"imgae": "fake/echo"})
+
+
 def test_prompts_and_limits_of_the_agent_are_part_of_the_runs_identity(go: Any, tmp_path: Path) -> None:
     go("fake/constant", **constant(SLOTS))
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from eval_anything.errors import EvalAnythingError, Forbidden, MediaError, StorageError, UsageError
+from eval_anything.errors import DataError, EvalAnythingError, Forbidden, MediaError, StorageError, UsageError
 from eval_anything.media.store import ArtifactStore
 from eval_anything.run.assembly import Parts, TaskParts
 from eval_anything.run.budget import ErrorBudget
@@ -87,11 +87,18 @@ class Pipeline:
             raise _first(faults) from None
 
     def _units(self) -> Iterator[Unit]:
-        """One generator for all workers: drawn between awaits, so never by two at once."""
+        """One generator for all workers: drawn between awaits, so never by two at once.
+
+        Raises DataError where two samples of a task have one id.
+        """
         config = self.parts.config
         for item in self.parts.tasks:
             fingerprint = self.fingerprints[item.task.name]
+            seen: set[str] = set()
             for sample in islice(item.task.samples(item.dataset), config.limit):
+                if sample.id in seen:  # rows of one would replace those of the other
+                    raise DataError(f"task {item.task.name}: two samples have the id {sample.id!r}")
+                seen.add(sample.id)
                 for repeat in range(config.repeats):
                     yield Unit(item, fingerprint, sample, repeat)
 

@@ -88,7 +88,8 @@ def read_records(path: Path, subset: Literal["all", "image", "video"]) -> tuple[
     _check_ids(path, records)
     chosen = tuple(r for r in records if subset in ("all", visual_kind(r)))
     if not chosen:
-        raise DataError(f"{path}: no {subset} records among {len(records)}")
+        wanted = "records" if subset == "all" else f"{subset} records among {len(records)}"
+        raise DataError(f"{path}: no {wanted}")
     return chosen
 
 
@@ -102,8 +103,11 @@ def media_path(media: Path, channel: Literal["visual", "auditory"], path: str) -
     """Where a record's file lies: its path may or may not begin with the folder's name, and so may the
     paths inside the archive."""
     for folder in (media, media / channel, media / channel / channel):
-        if (folder / path).is_file():
-            return folder / path
+        try:
+            if (folder / path).is_file():
+                return folder / path
+        except OSError:  # a name that no file can have; whoever opens it says so
+            break
     return media / channel / path
 
 

@@ -15,7 +15,7 @@ import pytest
 from servers.openai_server import OpenAIServer, Reply, completion, error, in_thread
 
 import eval_anything
-from eval_anything.errors import EvalAnythingError, RunConflict, UsageError
+from eval_anything.errors import DataError, EvalAnythingError, RunConflict, UsageError
 from eval_anything.run.config import make_config
 from eval_anything.run.run import Outcome, run
 from eval_anything.stores.journal import read_rows
@@ -423,6 +423,13 @@ def test_what_a_judge_does_wrong_costs_its_samples_and_leaves_the_journal_whole(
     assert reasons["0"] == "MediaError: no picture"
     assert "Expected `object`, got `null`" in reasons["5"]
     assert go(**options).results.tasks[0].counts.scored == 14
+
+
+def test_two_samples_with_one_id_are_refused(go: Any, text_task: str, tmp_path: Path) -> None:
+    double = tmp_path / "double.py"
+    double.write_text(Path(text_task).read_text().replace("id=str(i)", "id=str(i // 2)"))
+    with pytest.raises(DataError, match="task text_task: two samples have the id '0'"):
+        go(include=[str(double)])
 
 
 def test_evaluate_works_where_an_event_loop_runs(text_task: str, tmp_path: Path) -> None:

@@ -182,6 +182,7 @@ def test_a_broken_file_costs_that_sample_and_names_the_file(tmp_path: Path, twin
     sound = next(r for r in records if r not in (image, video))
     missing = next(r for r in records if r not in (image, video, sound))
     outside = next(r for r in records if r not in (image, video, sound, missing))
+    endless = next(r for r in records if r not in (image, video, sound, missing, outside))
     for r, key in (
         (image, "visual_modality_path"),
         (video, "visual_modality_path"),
@@ -192,11 +193,12 @@ def test_a_broken_file_costs_that_sample_and_names_the_file(tmp_path: Path, twin
     (folder / missing["auditory_modality_path"]).unlink()
     (tmp_path / "secret.wav").write_bytes((folder / outside["auditory_modality_path"]).read_bytes())
     outside["auditory_modality_path"] = "../secret.wav"
+    endless["auditory_modality_path"] = "a" * 5000 + ".wav"
     (folder / "config.json").write_text(json.dumps(records))
     out = tmp_path / "run"
     results = run(out, data=str(folder), judge="reference")
-    assert results.tasks[0].counts.errors == {"media": 5}
-    assert results.tasks[0].counts.scored == 11
+    assert results.tasks[0].counts.errors == {"media": 6}
+    assert results.tasks[0].counts.scored == 10
     messages = {
         row.id: row.response.fault.message for row in responses(out) if row.response.fault is not None
     }
@@ -206,6 +208,7 @@ def test_a_broken_file_costs_that_sample_and_names_the_file(tmp_path: Path, twin
         (sound, sound["auditory_modality_path"]),
         (missing, missing["auditory_modality_path"]),
         (outside, "secret.wav"),
+        (endless, "aaa.wav"),
     ):
         assert name in messages[broken["question_id"]]
 

@@ -55,6 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return _PIPE_CLOSED
+    except OSError as fault:  # a full disk, a folder that may not be written, a file where a folder should be
+        place = "" if fault.filename is None else f"{fault.filename}: "
+        print(f"eval-anything: {place}{fault.strerror or fault}", file=sys.stderr)
+        return 3
     return code
 
 

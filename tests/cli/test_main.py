@@ -114,6 +114,18 @@ def test_options_in_a_file_that_are_no_mapping_are_said(
     assert f"{name}: expected a mapping of options" in capsys.readouterr().err
 
 
+def test_a_place_that_cannot_be_written_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("precious")
+    assert main(["synth", "--tasks", "amu", "--n", "1", "--out", str(tmp_path / "file")]) == 3
+    monkeypatch.setenv("EVAL_ANYTHING_HOME", str(tmp_path / "file"))
+    assert main(["run", "--model", "fake/echo", "--tasks", "amu", "--data", "synthetic:n=1"]) == 3
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == f"eval-anything: {tmp_path / 'file'}: File exists"
+    assert second.startswith(f"eval-anything: {tmp_path / 'file'}")
+
+
 def test_nothing_is_left_behind_by_wrong_usage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["run", "--model", "fake/echo", "--tasks", "amuu"]) == 2

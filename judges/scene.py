@@ -24,6 +24,7 @@ from eval_anything.judge import Case, Judge
 from eval_anything.judges.agreement import coverage, heard_alike, match, seen_alike, stated
 from eval_anything.judges.choice import Question, by_question, questions_of
 from eval_anything.judges.media import media_of
+from eval_anything.judges.votes import NOT_BY_VOTES, about_choice
 from eval_anything.synth.parse import Mentions, mentions
 from eval_anything.synth.question_families import FAMILIES, About
 from eval_anything.synth.questions import answer, split_choices
@@ -42,6 +43,8 @@ class SceneJudge(Judge):
     summary = "known scenes behind synthetic media against what was asked for; offline, no model"
 
     async def score(self, case: Case) -> Score:
+        if about_choice(case):
+            return self._missing("judge_error", NOT_BY_VOTES)
         if case.sample.metadata.get("questions"):
             return self._questions(case)
         if case.rubric.media:

@@ -14,6 +14,7 @@ import msgspec
 from eval_anything.judge import Case, Judge
 from eval_anything.values import Modality, Score
 
+NOT_BY_VOTES = "a choice of modalities is judged by votes"
 _LETTERS: dict[Modality, str] = {"text": "t", "image": "i", "audio": "a", "video": "v"}
 _PAIRS = {"alpha text-image": "ti", "alpha text-audio": "ta", "alpha image-audio": "ia"}
 ALPHAS = tuple(_PAIRS)
@@ -50,6 +51,12 @@ class VotesJudge(Judge):
                 "share of the choices/other": float(chosen not in votes),
             },
         )
+
+
+def about_choice(case: Case) -> bool:
+    """Whether the sample asks in which modalities to answer: a judge of how well they go together would give
+    such a choice a number that is no share of votes."""
+    return bool(case.sample.metadata.get("selection"))
 
 
 def combination(modalities: tuple[Modality, ...]) -> str:

@@ -193,7 +193,9 @@ class _Judges:
             raise UsageError(
                 f"--judge {task.name}={asked}: this task is judged by {task.judge!r}, not by a model"
             )
-        if asked is None and general is not None and (needs_model or "/" not in general):
+        # A protocol's own judge that works offline (of votes, say) is what the task measures by.
+        settled = bool(task.offline_judge) and task.offline_judge == task.protocol_judge
+        if asked is None and general is not None and (needs_model or "/" not in general) and not settled:
             asked = general
         return asked or self._default(task, source)
 

@@ -12,6 +12,7 @@ from eval_anything.errors import EvalAnythingError, UsageError
 from eval_anything.judge import Case, Judge
 from eval_anything.judges.synergy import folder
 from eval_anything.judges.synergy.pairs import PAIRS, Reading
+from eval_anything.judges.votes import NOT_BY_VOTES, about_choice
 from eval_anything.models.hf import load
 from eval_anything.models.hf.batch import Batcher
 from eval_anything.values import Modality, Score
@@ -77,6 +78,8 @@ class SynergyJudge(Judge):
         # Decoding needs numpy and Pillow, which naming and describing a judge does not.
         from eval_anything.judges.synergy.answer import read_answer
 
+        if about_choice(case):
+            return Score(value=None, state="judge_error", reason=NOT_BY_VOTES, judge=self.label)
         answer, missing = await asyncio.to_thread(read_answer, case)
         found: Scored = {}
         if len(missing) < len(PAIRS):

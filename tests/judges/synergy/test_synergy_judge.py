@@ -68,6 +68,14 @@ def _sigmoid(value: float) -> float:
     return 1 / (1 + math.exp(-value))
 
 
+def test_a_choice_of_modalities_is_left_to_the_votes(lab: Lab) -> None:
+    case = lab.case("la", lab.image(1), lab.audio(1))
+    chosen = msgspec.structs.replace(case.sample, metadata={"selection": {"tia": 1.0}})
+    (score,) = _score(lab.judge(), [msgspec.structs.replace(case, sample=chosen)])
+    assert (score.value, score.state) == (None, "judge_error")
+    assert "votes" in score.reason
+
+
 def test_the_components_are_the_sigmoids_of_the_model_s_scores(lab: Lab) -> None:
     image, audio = lab.image(1), lab.audio(1)
     store = lab.store

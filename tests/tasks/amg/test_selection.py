@@ -12,6 +12,12 @@ from eval_anything.tasks.amg.selection import Selection, SelectionOptions
 from eval_anything.values import Response, Text
 
 
+REPLY = """[[response]]: a red square and a low tone
+[[image_instruction]]: a red square
+[[audio_instruction]]: a low tone
+"""
+
+
 @pytest.fixture(scope="module")
 def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("amg") / "selection"
@@ -58,3 +64,24 @@ def test_a_model_that_always_answers_in_everything_gets_the_share_of_all_three(
 def test_a_choice_with_video_agrees_with_nobody(tmp_path: Path) -> None:
     result = run(tmp_path / "run", task_options={"video": True})
     assert result.metrics[0].value == 0
+
+
+def test_a_judge_for_all_tasks_leaves_the_votes_to_judge_what_was_chosen(tmp_path: Path) -> None:
+    """Where all three modalities come, their synergy would pass for the share of the votes."""
+    by_votes, by_default = (
+        run(tmp_path / name, **options) for name, options in (("a", {"judge": "scene"}), ("b", {}))
+    )
+    assert by_votes.judge == "votes"
+    assert by_votes.headline == by_default.headline
+
+
+def test_a_judge_of_synergy_does_not_rate_what_was_chosen(tmp_path: Path) -> None:
+    result = run(
+        tmp_path / "run",
+        judge={"amg_selection": "scene"},
+        agent="text-protocol",
+        model="fake/constant",
+        model_options={"reply": REPLY, "outputs": "text"},
+        error_budget=1.0,
+    )
+    assert (result.headline.value, result.headline.n_missing) == (None, {"judge_error": 14})

@@ -14,6 +14,7 @@ from eval_anything.errors import RunConflict, StorageError
 from eval_anything.run.assembly import Parts
 from eval_anything.run.config import RunConfig
 from eval_anything.run.fingerprint import differences, fingerprint, identity
+from eval_anything.stores.journal import Journal
 from eval_anything.stores.manifest import Manifest, TaskPlan, read_manifest, write_manifest
 
 _LIBRARIES = ("eval-anything", "aiohttp", "av", "numpy", "pillow", "soundfile", "torch", "transformers")
@@ -42,7 +43,8 @@ def shown_config(config: RunConfig) -> dict[str, Any]:
 def prepare(parts: Parts, manifest: Manifest) -> tuple[Path, bool]:
     """Make or resume the run's directory and write the manifest into it; also says whether it is new.
 
-    Raises RunConflict, showing the differences, where the directory holds another run or no run at all.
+    Raises RunConflict, showing the differences, where the directory holds another run or no run at all,
+    or where another process is at work in it.
     """
     folder = Path(parts.config.out) if parts.config.out else _new_folder(parts.config)
     path = folder / "manifest.json"
@@ -53,7 +55,8 @@ def prepare(parts: Parts, manifest: Manifest) -> tuple[Path, bool]:
         raise RunConflict(f"{folder} exists and is not a run: choose another --out")
     try:
         (folder / "media").mkdir(parents=True, exist_ok=True)
-        write_manifest(path, manifest, secrets(parts))
+        with Journal(folder / "journal.jsonl"):  # refused while another process works by this manifest
+            write_manifest(path, manifest, secrets(parts))
     except OSError as fault:
         raise StorageError(f"{folder}: cannot be written: {fault.strerror}") from fault
     return folder, is_new

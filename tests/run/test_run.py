@@ -18,7 +18,7 @@ import eval_anything
 from eval_anything.errors import DataError, EvalAnythingError, RunConflict, UsageError
 from eval_anything.run.config import make_config
 from eval_anything.run.run import Outcome, run
-from eval_anything.stores.journal import read_rows
+from eval_anything.stores.journal import Journal, read_rows
 from eval_anything.stores.rows import ResponseRow, ScoreRow
 
 NO_WAIT = {"backoff_s": 0.001, "retries": 1}
@@ -200,6 +200,14 @@ def test_fewer_samples_are_refused_also_where_more_repeats_make_up_for_them(go: 
     assert go(limit=8, repeats=2).results.tasks[0].headline.n == 16
     with pytest.raises(RunConflict, match="repeats: 2 -> 1"):
         go(limit=16)
+
+
+def test_a_run_at_work_keeps_its_manifest(go: Any) -> None:
+    folder = go(limit=4).folder
+    manifest = (folder / "manifest.json").read_bytes()
+    with Journal(folder / "journal.jsonl"), pytest.raises(RunConflict, match="another process"):
+        go(limit=8)
+    assert (folder / "manifest.json").read_bytes() == manifest
 
 
 def test_an_out_that_is_a_file_is_refused(go: Any, tmp_path: Path) -> None:

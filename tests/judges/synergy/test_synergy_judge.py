@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import hf_lab
+import msgspec
 import numpy as np
 import pytest
 import tiny_synergy

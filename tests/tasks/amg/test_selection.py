@@ -11,7 +11,6 @@ from eval_anything.tasks.amg import data
 from eval_anything.tasks.amg.selection import Selection, SelectionOptions
 from eval_anything.values import Response, Text
 
-
 REPLY = """[[response]]: a red square and a low tone
 [[image_instruction]]: a red square
 [[audio_instruction]]: a low tone

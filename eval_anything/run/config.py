@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,8 @@ def _check_ranges(config: RunConfig, where: str) -> None:
         value = getattr(config, name)
         if value is not None and value < low:
             raise UsageError(f"{where}: {name} must be at least {low}, not {value}")
+        if value is not None and value > sys.maxsize:
+            raise UsageError(f"{where}: {name} must be at most {sys.maxsize}, not {value}")
     if not 0 <= config.error_budget <= 1:
         raise UsageError(f"{where}: error_budget is a share from 0 to 1, not {config.error_budget}")
     if "text" in config.mask:

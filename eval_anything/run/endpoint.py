@@ -6,7 +6,7 @@ import asyncio
 import random
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -33,13 +33,13 @@ from eval_anything.values import Capabilities, Fault, Params, Reasoning, Request
 class EndpointOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How requests travel; none of this can change an answer, so none of it is in a fingerprint."""
 
-    concurrency: int | None = None
+    concurrency: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """Requests in flight at most; None: the run's --concurrency."""
-    retries: int = 6
+    retries: Annotated[int, msgspec.Meta(ge=0)] = 6
     """How often a request that failed on the way (transport, 429, 5xx, garbage) is sent again."""
-    backoff_s: float = 0.5
+    backoff_s: Annotated[float, msgspec.Meta(ge=0)] = 0.5
     """Wait before the first retry, in seconds; doubles each time, with jitter, up to 30."""
-    timeout_s: float = 600.0
+    timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 600.0
     """How long one attempt may take, in seconds."""
 
 

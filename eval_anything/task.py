@@ -99,6 +99,10 @@ class Task(abc.ABC):
         """
         return None
 
+    def weight(self, sample: Sample) -> float:
+        """How much `sample` counts where no judge was asked: a refusal that the missing policy counts."""
+        return 1.0
+
     def aggregation(self) -> Means:
         """How sample scores become the task's metrics."""
         return Means(overall=self.name)

@@ -200,11 +200,12 @@ class Pipeline:
 
     async def _judge(self, unit: Unit, row: ResponseRow) -> Score:
         judge, response = unit.parts.judge, row.response
-        if not response.answered:
-            said = response.fault.message if response.fault is not None else "the model declined"
-            state: ScoreState = "refused" if response.state == "refused" else "no_response"
-            return Score(value=None, state=state, reason=said, judge=judge.label)
         try:
+            if not response.answered:
+                said = response.fault.message if response.fault is not None else "the model declined"
+                state: ScoreState = "refused" if response.state == "refused" else "no_response"
+                weight = unit.parts.task.weight(row.sample)
+                return Score(value=None, state=state, reason=said, judge=judge.label, weight=weight)
             settled = unit.parts.task.settled(row.sample, response)
             if settled is not None:
                 return msgspec.structs.replace(as_read(settled, Score), judge=judge.label)

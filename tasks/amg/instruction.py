@@ -104,9 +104,6 @@ class Instruction(Task):
             value=0.0, state="scored", details={"missing": self.modality}, weight=self.weight(sample)
         )
 
-    def weight(self, sample: Sample) -> float:
-        return 1.0
-
     def aggregation(self) -> Means:
         return Means(overall=self.modality, low=self.lowest, high=10)
 

@@ -13,7 +13,7 @@ from eval_anything.errors import DataError, UnknownName, UsageError
 from eval_anything.judges.rubric import judge_prompt
 from eval_anything.options import parse
 from eval_anything.stores.journal import read_rows
-from eval_anything.stores.rows import ResponseRow
+from eval_anything.stores.rows import ResponseRow, ScoreRow
 from eval_anything.synth.question_families import About
 from eval_anything.synth.questions import answer as answer_to
 from eval_anything.synth.questions import split_choices
@@ -299,3 +299,21 @@ def test_a_failing_tool_costs_no_points_and_declining_to_make_anything_costs_all
         options = {"model": "openai/m", "model_options": {"base_url": server.url}, "agent": "text-protocol"}
         result = run(tmp_path / "b", "amg_instruction_audio", **options)
     assert (result.metrics[0].value, result.metrics[0].n_scored) == (0, 6)
+
+
+@pytest.mark.parametrize("weighting", ["question", "prompt"])
+def test_a_refusal_that_the_missing_policy_counts_has_the_weight_of_its_prompt(
+    tmp_path: Path, weighting: str
+) -> None:
+    with in_thread(OpenAIServer(completion(None, "content_filter"))) as server:
+        options = {"model": "openai/m", "model_options": {"base_url": server.url}, "agent": "text-protocol"}
+        weights = {"missing": "floor", "task_options": {"weighting": weighting}}
+        result = run(tmp_path / "run", "amg_instruction_audio", **options, **weights)
+    assert (result.headline.value, result.headline.n_missing) == (0, {"refused": 6})
+    rows = list(read_rows(tmp_path / "run" / "journal.jsonl"))
+    questions = {
+        row.id: len(row.sample.metadata["questions"]) for row in rows if isinstance(row, ResponseRow)
+    }
+    assert len(set(questions.values())) > 1
+    found = {row.id: row.score.weight for row in rows if isinstance(row, ScoreRow)}
+    assert found == (questions if weighting == "question" else dict.fromkeys(questions, 1))

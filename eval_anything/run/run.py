@@ -85,7 +85,8 @@ async def _work(parts: Parts, manifest: Manifest, folder: Path, stream: TextIO |
     """Run the pipeline; returns why it ended early, or nothing."""
     allow_sockets(sum(endpoint.places for endpoint in parts.endpoints))
     store = ArtifactStore(folder / "media")
-    cache = ResponseCache(Path(parts.config.cache).expanduser()) if parts.config.cache else None
+    folder_of_cache = parts.config.cache
+    cache = ResponseCache(Path(folder_of_cache).expanduser(), secrets(parts)) if folder_of_cache else None
     fingerprints = {plan.name: plan.fingerprint for plan in manifest.tasks}
     total = sum(plan.planned for plan in manifest.tasks)
     journal_path = folder / "journal.jsonl"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import msgspec
 
 from eval_anything.errors import MediaError, StorageError
 from eval_anything.media.store import ArtifactStore
+from eval_anything.stores.secrets import Blanks
 from eval_anything.values import Artifact, Audio, Image, Request, Response, Usage, Video
 
 DATABASE = "responses.sqlite"
@@ -25,9 +27,11 @@ DATABASE = "responses.sqlite"
 class ResponseCache:
     """SQLite (WAL): several runs may read and write it at once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, secrets: Sequence[str] = ()) -> None:
+        """`secrets` are blanked out of every answer: a server may repeat the key that it was sent."""
         self.folder = folder
         self.hits = 0
+        self._blank = Blanks(secrets)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(folder / DATABASE, timeout=30, isolation_level=None)
@@ -70,7 +74,8 @@ class ResponseCache:
             self._media.adopt(artifact, store)
         try:
             self._db.execute(
-                "INSERT OR REPLACE INTO responses VALUES (?, ?)", (key, msgspec.json.encode(response))
+                "INSERT OR REPLACE INTO responses VALUES (?, ?)",
+                (key, self._blank(msgspec.json.encode(response))),
             )
         except sqlite3.Error as fault:
             raise StorageError(f"response cache {self.folder}: {fault}") from fault

@@ -154,7 +154,7 @@ def test_an_expired_key_stops_the_run_at_once(go: Any, monkeypatch: pytest.Monke
     assert "sk-secret" not in outcome.stopped
 
 
-def test_no_secret_in_any_file(go: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_secret_in_any_file(go: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_KEY", "sk-secret-1234567890")
 
     def script(call: Any) -> Any:
@@ -166,14 +166,15 @@ def test_no_secret_in_any_file(go: Any, monkeypatch: pytest.MonkeyPatch) -> None
         url = server.url.replace("http://", "http://user:hunter2-password@")
         options = {"base_url": server.url, "api_key_env": "SOME_KEY"}
         judge = {"judge": "openai/j", "judge_options": {"base_url": url}}
-        outcome = go("openai/m", model_options=options, error_budget=1.0, **judge)
+        common = {"model_options": options, "cache": str(tmp_path / "cache"), **judge}
+        go("openai/m", error_budget=1.0, **common)
         assert any("Bearer sk-secret-1234567890" in c.authorization for c in server.calls)
-    written = [file for file in outcome.folder.rglob("*") if file.is_file()]
-    assert {"manifest.json", "journal.jsonl", "results.json"} <= {file.name for file in written}
+    written = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert {"manifest.json", "journal.jsonl", "results.json", "responses.sqlite"} <= {f.name for f in written}
     for file in written:
-        content = file.read_text()
-        assert "sk-secret" not in content, file
-        assert "hunter2" not in content, file
+        content = file.read_bytes()
+        assert b"sk-secret" not in content, file
+        assert b"hunter2" not in content, file
 
 
 def test_another_configuration_in_the_same_directory_is_refused_with_the_difference(go: Any) -> None:

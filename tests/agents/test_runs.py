@@ -212,3 +212,23 @@ def test_the_cache_keeps_turns_and_media_apart_by_repeat(go: Any, tmp_path: Path
     other_tool = {**options, "agent_options": {"image": "fake/echo", "image.seed": 9}}
     assert go("fake/constant", out="c", **other_tool).tasks[0].tool_usage.requests == 4
     assert not any(row.response.cached for row in answers(tmp_path / "c"))
+
+
+def test_what_an_agent_does_wrong_costs_its_samples(go: Any, tmp_path: Path) -> None:
+    agent = tmp_path / "careless.py"
+    agent.write_text(
+        "from eval_anything.agent import Agent\n\n\n"
+        "class Careless(Agent):\n"
+        '    """Wrong in two ways."""\n\n'
+        '    name = "careless"\n\n'
+        "    async def respond(self, request, model, tools):\n"
+        "        if request.origin.sample_id == '0':\n"
+        "            raise KeyError('plan')\n"
+        "        return None if request.origin.sample_id == '1' else await model.ask(request)\n"
+    )
+    options = {"agent": "careless", "include": [PLUGIN, str(agent)], "error_budget": 1.0}
+    task = go("fake/constant", **options, **constant("words")).tasks[0]
+    assert (task.counts.errors, task.counts.scored) == ({"model": 2}, 4)
+    faults = {row.id: row.response.fault for row in answers(tmp_path / "run")}
+    assert faults["0"].message == "agent careless: KeyError: 'plan'"
+    assert "Expected `object`, got `null`" in faults["1"].message

@@ -74,7 +74,7 @@ def test_numeric_ids_become_text_and_lists_by_subset_are_joined(tmp_path: Path) 
         ([record(question=3)], r"record 0.*question"),
         ([{k: v for k, v in record().items() if k != "question_id"}], "record 0.*question_id"),
         (["text"], "record 0"),
-        ([], "no all records"),
+        ([], "no records"),
     ],
 )
 def test_a_wrong_record_is_named_with_its_field(tmp_path: Path, value: Any, message: str) -> None:

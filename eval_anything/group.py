@@ -39,6 +39,8 @@ class Group(abc.ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]]
+    optional: ClassVar[tuple[str, ...]] = ()
+    """Tasks of it that a run leaves out, and says so, where no tool makes the media that they ask for."""
 
     @abc.abstractmethod
     def combine(self, metrics: Mapping[tuple[str, str], Measured]) -> list[Combined]:

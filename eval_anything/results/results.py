@@ -41,7 +41,7 @@ def build(run_dir: Path, found: Scan | None = None) -> Results:
         tasks=tasks,
         combined=combined,
         complete=all(task.counts.finished >= task.counts.planned for task in tasks),
-        notes=[*_run_notes(found), *notes],
+        notes=[*manifest.notes, *_run_notes(found), *notes],
         journal_bytes=found.journal_bytes,
     )
 

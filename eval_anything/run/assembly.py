@@ -47,6 +47,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """Endpoints of the media tools, likewise."""
     groups: tuple[str, ...]
     """Groups that were asked for by name."""
+    notes: tuple[str, ...]
+    """What a reader of the results must know of the choice of tasks."""
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -56,7 +58,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 def assemble(config: RunConfig) -> Parts:
     """Raises a UsageError for whatever cannot work, before any model call, cheapest checks first."""
     plugins = Plugins(config.include)
-    names, groups = expand(plugins, config.tasks)
+    names, groups, optional = expand(plugins, config.tasks)
     classes = [plugins.tasks.get(name) for name in names]
     for name in config.judge:
         if name != "*" and name not in names:
@@ -64,11 +66,13 @@ def assemble(config: RunConfig) -> Parts:
     source = parse_data(config.data)
     tasks = _make_tasks(classes, config)
     model = make_endpoint(plugins, config.model, config.model_options, config.concurrency, "-M")
+    equipment = Equipment(plugins, config, model)
+    left_out = [t.name for t in tasks if t.name in optional and equipment.lacks_tool(t, source)]
+    tasks = [task for task in tasks if task.name not in left_out]
     judges = _Judges(plugins, config, model, names)
     made = judges.make_all(tasks, source)
     for task, (judge, _) in zip(tasks, made, strict=True):
         judge.check(task.outputs)
-    equipment = Equipment(plugins, config, model)
     agents = [equipment.equip(task, source) for task in tasks]
     equipment.check()
     allowed = tuple(m for m in model.capabilities().inputs if m not in config.mask)
@@ -79,6 +83,7 @@ def assemble(config: RunConfig) -> Parts:
         judges=tuple(judges.endpoints.values()),
         tools=tuple(equipment.endpoints.values()),
         groups=groups,
+        notes=tuple(f"{name} was left out: no tool makes what it asks for (-A)" for name in left_out),
         tasks=tuple(
             TaskParts(task=t, dataset=d, judge=j, is_protocol_judge=p, allowed=allowed, agent=a)
             for t, d, (j, p), a in zip(tasks, datasets, made, agents, strict=True)
@@ -86,14 +91,20 @@ def assemble(config: RunConfig) -> Parts:
     )
 
 
-def expand(plugins: Plugins, names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Tasks, with groups replaced by theirs and each named once; and the groups among `names`."""
+def expand(plugins: Plugins, names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...], frozenset[str]]:
+    """Tasks, with groups replaced by theirs and each named once; the groups among `names`; and the tasks that
+    may be left out, because only a group named them and counts them as optional."""
     groups = tuple(name for name in names if name in plugins.groups.names())
     tasks: dict[str, None] = {}
+    optional: set[str] = set()
     for name in names:
-        members = plugins.groups.get(name).tasks if name in groups else (name,)
-        tasks.update(dict.fromkeys(members))
-    return tuple(tasks), groups
+        if name in groups:
+            group = plugins.groups.get(name)
+            tasks.update(dict.fromkeys(group.tasks))
+            optional.update(group.optional)
+        else:
+            tasks[name] = None
+    return tuple(tasks), groups, frozenset(optional.difference(names))
 
 
 def parse_data(text: str) -> DataSource:

@@ -64,14 +64,12 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 def make_config(values: Mapping[str, Any], where: str = "run") -> RunConfig:
     """Check and normalise `values`. Raises UnknownName or UsageError, naming the field."""
-    values = dict(values)
+    values = {name: _as_text(value) for name, value in values.items()}
     for name in ("tasks", "mask", "include"):
         if isinstance(values.get(name), str):
             values[name] = [part.strip() for part in values[name].split(",") if part.strip()]
     if isinstance(values.get("judge"), str):
         values["judge"] = {"*": values["judge"]}
-    if isinstance(values.get("out"), Path):
-        values["out"] = str(values["out"])
     for name in ("model", "tasks"):
         if not values.get(name):
             raise UsageError(f"{where}: no {name} given")
@@ -82,6 +80,13 @@ def make_config(values: Mapping[str, Any], where: str = "run") -> RunConfig:
     config = parse(RunConfig, {k: v for k, v in values.items() if v is not None}, where)
     _check_ranges(config, where)
     return config
+
+
+def _as_text(value: Any) -> Any:
+    """Paths, alone or in a list, as the text that the command line would have given."""
+    if isinstance(value, list | tuple):
+        return [_as_text(one) for one in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def _check_ranges(config: RunConfig, where: str) -> None:

@@ -31,6 +31,7 @@ def planned(parts: Parts) -> Manifest:
         versions=_versions(),
         seed=config.seed or 0,
         groups=parts.groups,
+        notes=parts.notes,
     )
 
 

@@ -50,6 +50,12 @@ class Equipment:
         if config.agent is not None:
             plugins.agents.get(config.agent)  # a wrong name is said also where no task needs an agent
 
+    def lacks_tool(self, task: Task, source: DataSource) -> bool:
+        """Whether `task` asks for media that neither the model nor a tool of this run gives."""
+        if self._agent_name(task) == DIRECT:
+            return False
+        return any(m != "text" and not self._tool_spec(m, task, source) for m in task.outputs)
+
     def equip(self, task: Task, source: DataSource) -> Equipped | None:
         """The agent for `task`; None where the task asks for text alone, which needs none.
 
@@ -59,8 +65,7 @@ class Equipment:
         if not media:
             return None
         capabilities = self.model.capabilities()
-        native = all(m in capabilities.outputs for m in task.outputs)
-        name = self.config.agent or (DIRECT if native else BY_TEXT)
+        name = self._agent_name(task)
         cls = self.plugins.agents.get(name)
         agent: Agent = cls(parse(cls.Options, self._own_options(cls), f"-A, options of agent {name}"))
         agent.check(capabilities, self.model.label)
@@ -86,6 +91,14 @@ class Equipment:
                 f" with tools (--agent {BY_TEXT} or native has them used)"
             )
 
+    def _agent_name(self, task: Task) -> str:
+        given = self.model.capabilities().outputs
+        return self.config.agent or (DIRECT if all(m in given for m in task.outputs) else BY_TEXT)
+
+    def _tool_spec(self, modality: Modality, task: Task, source: DataSource) -> str:
+        offline = task.offline_tool if source.kind == "synthetic" else ""
+        return str(self.config.agent_options.get(modality) or offline)
+
     def _own_options(self, cls: type[Agent]) -> dict[str, Any]:
         """Options of the agent itself. Raises UnknownName for a key that is neither its nor a tool's."""
         known = (*option_names(cls.Options), *_MEDIA)
@@ -96,15 +109,13 @@ class Equipment:
 
     def _tool(self, modality: Modality, task: Task, source: DataSource) -> MediaTool:
         if modality not in self.endpoints:
-            spec = self.config.agent_options.get(modality)
-            if spec is None and source.kind == "synthetic":
-                spec = task.offline_tool
+            spec = self._tool_spec(modality, task, source)
             if not spec:
                 raise UsageError(
                     f"task {task.name} needs a tool for {modality}: name one with -A {modality}=PROVIDER/NAME"
                     " (see `eval-anything tools ls`)"
                 )
-            self.endpoints[modality] = self._endpoint(str(spec), modality)
+            self.endpoints[modality] = self._endpoint(spec, modality)
         return MediaTool(modality, self.endpoints[modality])
 
     def _endpoint(self, spec: str, modality: Modality) -> Endpoint:

@@ -47,6 +47,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
     """Of eval-anything, Python and the libraries that can move a number."""
     seed: int = 0
+    notes: tuple[str, ...] = ()
+    """Shown with the results."""
     groups: tuple[str, ...] = ()
     """Groups whose combined numbers are shown: "amg"."""
 

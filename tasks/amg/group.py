@@ -98,6 +98,8 @@ class AMG(Group):
         "amg_synergy",
     )
 
+    optional = ("amg_instruction_video",)
+
     def combine(self, metrics: Mapping[Key, Measured]) -> list[Combined]:
         """The columns of the published table in its order, those of AMU where it was run."""
         run = {task for task, _ in metrics}

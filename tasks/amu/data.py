@@ -69,9 +69,21 @@ def locate(source: DataSource, revision: str) -> Folder:
     if not config.is_file():
         raise DataError(f"{config}: not there; AMU's folder holds config.json, {', '.join(_ARCHIVES)}")
     media = _media_folder(root)
-    found = hashlib.sha256(config.read_bytes()).hexdigest()[:16]
+    found = _revision(config, media)
     note = f"hub data set {REPOSITORY} at {revision}" if source.kind == "hub" else ""
     return Folder(root=root, media=media, revision=found, note=note)
+
+
+def _revision(config: Path, media: Path) -> str:
+    """A hash of the records and of the media's names and sizes: other files under the same records are other
+    data. Their bytes are not read for it, which would take seconds for the hub's gigabyte."""
+    digest = hashlib.sha256(config.read_bytes())
+    for channel in ("visual", "auditory"):
+        for file in sorted((media / channel).rglob("*")):
+            if file.is_file():
+                name = file.relative_to(media).as_posix()
+                digest.update(f"{name}\0{file.stat().st_size}\0".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:16]
 
 
 def read_records(path: Path, subset: Literal["all", "image", "video"]) -> tuple[Record, ...]:

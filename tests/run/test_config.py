@@ -49,3 +49,18 @@ def test_yaml_is_strict(tmp_path: Path) -> None:
         read_config(file)
     with pytest.raises(UsageError, match="No such file"):
         read_config(tmp_path / "missing.yaml")
+
+
+def test_paths_may_be_paths() -> None:
+    folder = Path("some") / "folder"
+    config = make_config(
+        {
+            "model": "fake/echo",
+            "tasks": ["a"],
+            "data": folder,
+            "include": [folder],
+            "cache": folder,
+            "out": folder,
+        }
+    )
+    assert {config.data, *config.include, config.cache, config.out} == {"some/folder"}

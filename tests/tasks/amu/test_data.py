@@ -108,6 +108,18 @@ def test_paths_hold_whether_or_not_archive_and_record_name_the_folder(
     assert data.media_path(folder.media, "visual", path).read_bytes() == b"picture"
 
 
+def test_other_media_under_the_same_records_are_another_revision(tmp_path: Path) -> None:
+    write(tmp_path / "config.json", [record()])
+    for name in ("visual/1.png", "auditory/1.wav"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"one")
+    source = DataSource(kind="path", path=tmp_path)
+    before = data.locate(source, data.REVISION).revision
+    assert data.locate(source, data.REVISION).revision == before
+    (tmp_path / "visual/1.png").write_bytes(b"another")
+    assert data.locate(source, data.REVISION).revision != before
+
+
 def test_unpacked_folders_are_used_as_they_are(tmp_path: Path) -> None:
     write(tmp_path / "config.json", [record()])
     for name in ("visual", "auditory"):

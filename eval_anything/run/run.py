@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import msgspec
 
-from eval_anything.errors import BudgetExceeded, Forbidden, StorageError, UsageError
+from eval_anything.errors import BudgetExceeded, Forbidden, RunConflict, StorageError, UsageError
 from eval_anything.media.store import ArtifactStore
 from eval_anything.run.assembly import Parts, assemble
 from eval_anything.run.budget import ErrorBudget
@@ -57,6 +57,8 @@ def run(config: RunConfig, progress: TextIO | None = sys.stderr) -> Outcome:
         print(f"run directory: {folder}", file=progress, flush=True)
     try:
         stopped = asyncio.run(_work(parts, manifest, folder, progress))
+    except RunConflict:
+        raise  # another process is at work in the directory: it is not ours to clear away
     except UsageError:
         if is_new and not (folder / "journal.jsonl").stat().st_size:
             shutil.rmtree(folder)  # a server that is not there should not leave an empty run behind

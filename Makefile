@@ -35,7 +35,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PIP) --upgrade pip "setuptools>=77" wheel
 	$(PIP) torch==2.13.0
 	$(PIP) -c constraints.txt --no-deps torchvision
-	$(PIP) -c constraints.txt --no-build-isolation -e ".[hf,diffusers,dev]"
+	$(PIP) -c constraints.txt --no-build-isolation -e ".[hf,diffusers,lm-eval,reward,dev]"
 	touch $@
 
 clean:

@@ -1,0 +1,1 @@
+"""The HPSv2 models as judges."""

@@ -1,0 +1,1 @@
+"""The ImageReward model as a judge."""

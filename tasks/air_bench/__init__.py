@@ -1,0 +1,1 @@
+"""AIR-Bench: chat and foundation."""

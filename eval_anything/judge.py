@@ -16,25 +16,75 @@ if TYPE_CHECKING:
 
 
 class Rubric(msgspec.Struct, frozen=True, kw_only=True):
-    """How a judging model is asked to rate one answer."""
+    """How a judging model is asked about one answer; subclasses say what more a judge's shape needs."""
 
     system: str
-    """System prompt, ready to send."""
+    """System prompt, ready to send; empty: no system turn."""
     user: str
     """Template of the user turn; `{response}` is where the judge pastes the answer, safely delimited."""
     values: dict[str, str] = {}
     """Values of the template's other placeholders."""
     untrusted: tuple[str, ...] = ()
     """Names in `values` that hold text of others (the instruction, say), to be delimited as the answer is."""
-    pattern: Literal["rating", "score"] = "rating"
-    """What a verdict looks like: `[[n]]`, or a line `<Score>: [[n]]`."""
+    parse: str = "rating"
+    """Which of the shape's rules reads the reply. `rubric` knows `rating` (`[[n]]`) and `score` (a line
+    `<Score>: [[n]]`)."""
     media: bool = False
-    """Whether the judging model is shown the answer's images, audio and video, after the text."""
+    """Whether the judging model is shown the answer's images, audio and video."""
+    question_media: bool = False
+    """Whether it is shown those of the question."""
     low: float = 1
     high: float = 10
     """The scale, ends included; a rating outside of it is no rating."""
     attempts: int = 3
     params: Params = Params()
+
+
+Side = Literal["reference", "response"]
+"""The two answers that a pair judge rates: the benchmark's own, and the model's."""
+
+
+class PairRubric(Rubric, frozen=True, kw_only=True):
+    """The answer is rated beside a reference answer; the user template has `{first}` and `{second}`."""
+
+    baseline: str
+    """The reference answer."""
+    order: tuple[Side, Side] = ("reference", "response")
+    """Who is shown first."""
+    swap: bool = False
+    """Whether the judge is asked a second time with the order reversed, and the two are averaged."""
+
+
+class Component(msgspec.Struct, frozen=True):
+    """One part of an instruction, rated by itself."""
+
+    text: str
+    weight: float
+    """Points that it is worth."""
+    kind: str
+    """Under which its share is averaged over the benchmark: "describe", "grammar"."""
+
+
+class ComponentsRubric(Rubric, frozen=True, kw_only=True):
+    """The answer is rated by the components of the instruction; the user template has `{components}`."""
+
+    components: tuple[Component, ...]
+
+
+class Aspect(msgspec.Struct, frozen=True, kw_only=True):
+    """One aspect of an answer, about which the judge is asked by itself."""
+
+    name: str
+    system: str
+    user: str
+    """Template of the user turn, with `{response}`, or `{response_0}`, `{response_1}` ... where a sample asks
+    several requests."""
+
+
+class AspectsRubric(Rubric, frozen=True, kw_only=True):
+    """The answer is rated in several aspects, with one question to the judge for each."""
+
+    aspects: tuple[Aspect, ...]
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from eval_anything.judge import Case, Judge
+from eval_anything.judges.asking import ask
 from eval_anything.judges.letters import letter, original_letter
 from eval_anything.judges.media import check_inputs, media_of
 from eval_anything.prompts import fill
@@ -20,14 +21,14 @@ from eval_anything.values import (
     MediaPart,
     Message,
     Modality,
-    Origin,
-    Request,
     Sample,
     Score,
     ScoreState,
     Text,
     Usage,
 )
+
+_NO_OPTION = "no option in the judge's reply"
 
 
 class ChoiceOptions(msgspec.Struct, frozen=True):
@@ -98,38 +99,27 @@ class ChoiceJudge(Judge):
         read: Callable[[str], str | None] = original_letter if original else letter
         attempts = self.options.attempts or (1 if original else case.rubric.attempts)
         values = {"question": question.question, "choice": question.choice}
-        asked = Request(
-            messages=(
-                Message("system", (Text(case.rubric.system),)),
-                Message("user", (*media, Text(fill(case.rubric.user, values)))),
-            ),
-            params=case.rubric.params,
-            origin=Origin(case.task, case.sample.id, case.repeat),
+        prompt = (
+            Message("system", (Text(case.rubric.system),)),
+            Message("user", (*media, Text(fill(case.rubric.user, values)))),
         )
-        usage = Usage()
-        replies: list[str] = []
-        chosen = None
-        for attempt in range(attempts):
-            reply = await self.endpoint.ask(
-                msgspec.structs.replace(asked, draw=case.repeat * attempts + attempt),
-                accept=lambda r: original or read(r.text) is not None,
+        asked = await ask(
+            self.endpoint, case, prompt, lambda reply: (read(reply), _NO_OPTION), attempts, keep_all=original
+        )
+        if asked.state == "judge_error":
+            return Answer(
+                question_id=question.question_id,
+                replies=asked.replies,
+                fault=asked.reason,
+                usage=asked.usage,
             )
-            usage += reply.usage
-            if reply.state == "error":
-                fault = reply.fault
-                said = f"{fault.kind}: {fault.message}" if fault is not None else reply.state
-                return Answer(
-                    question_id=question.question_id, replies=tuple(replies), fault=said, usage=usage
-                )
-            replies.append(reply.text)
-            if (chosen := read(reply.text)) is not None:
-                break
+        chosen = asked.verdict
         return Answer(
             question_id=question.question_id,
-            replies=tuple(replies),
+            replies=asked.replies,
             letter=chosen,
             right=chosen == question.answer if chosen is not None or original else None,
-            usage=usage,
+            usage=asked.usage,
         )
 
     def _scored(self, case: Case, answers: list[Answer]) -> Score:

@@ -130,7 +130,7 @@ class _Rated(Instruction):
             user=user,
             values={"prompt": prompt_text(sample)},
             untrusted=("prompt",),
-            pattern="score",
+            parse="score",
             media=self.modality != "text",
             low=self.lowest,
             high=10,

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from eval_anything.errors import ServerFault, UsageError
 from eval_anything.judge import Case, Rubric
-from eval_anything.judges.rubric import RubricJudge, RubricOptions, judge_prompt, verdict
+from eval_anything.judges.prompting import judge_prompt
+from eval_anything.judges.rubric import RubricJudge, RubricOptions, verdict
 from eval_anything.models.base import Model
 from eval_anything.run.endpoint import Endpoint, EndpointOptions
 from eval_anything.values import (
@@ -36,7 +37,7 @@ SCORED = Rubric(
     user="The instruction:\n\n{prompt}\n\nThe answer:\n\n{response}\n\nThe end.",
     values={"prompt": "Draw three red circles."},
     untrusted=("prompt",),
-    pattern="score",
+    parse="score",
     low=0,
 )
 

@@ -10,7 +10,7 @@ from servers.openai_server import OpenAIServer, completion, in_thread
 
 import eval_anything
 from eval_anything.errors import DataError, UnknownName, UsageError
-from eval_anything.judges.rubric import judge_prompt
+from eval_anything.judges.prompting import judge_prompt
 from eval_anything.options import parse
 from eval_anything.stores.journal import read_rows
 from eval_anything.stores.rows import ResponseRow, ScoreRow
@@ -107,7 +107,7 @@ def test_the_rubric_shows_prompt_and_answer_fenced_and_asks_for_a_score(
     assert f">\n{prompt}\n</" in user, "the prompt is delimited"
     assert ">\nANSWER\n</" in user, "the answer is delimited"
     assert (rubric.low, rubric.high) == ((1, 10) if task is InstructionText else (0, 10))
-    assert (rubric.attempts, rubric.params.temperature, rubric.pattern) == (3, 0.5, "score")
+    assert (rubric.attempts, rubric.params.temperature, rubric.parse) == (3, 0.5, "score")
     assert rubric.media == (task is InstructionImage)
 
 

@@ -12,7 +12,7 @@ from servers.openai_server import OpenAIServer, completion, in_thread
 
 import eval_anything
 from eval_anything.errors import DataError, UsageError
-from eval_anything.judges.rubric import judge_prompt
+from eval_anything.judges.prompting import judge_prompt
 from eval_anything.stores.journal import read_rows
 from eval_anything.stores.rows import ResponseRow
 from eval_anything.task import DataSource

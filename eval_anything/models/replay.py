@@ -3,7 +3,9 @@
 One row for each response: `id` (the sample's), optional `task`, `repeat`, `state` and `selected`, and either
 `response` (text) or `parts`, media among them with an optional `lineage`; other keys are not read, so
 exported samples can be replayed as they are. A row without `task` serves every task, a row without `repeat`
-every repeat that has no row of its own.
+every repeat that has no row of its own. Where a sample asks several requests the row has `answers` instead,
+one for each in their order: a text, or an object with `parts`, `state` and `selected`; `parts` beside them
+are not read.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
@@ -61,6 +63,17 @@ class RecordedVideo(_File, frozen=True, tag="video"):
 RecordedMedium = RecordedImage | RecordedAudio | RecordedVideo
 
 
+RecordedPart = Text | Reasoning | RecordedImage | RecordedAudio | RecordedVideo
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """One recorded answer of several to one sample."""
+
+    parts: tuple[RecordedPart, ...] = ()
+    state: State = "ok"
+    selected: tuple[Modality, ...] = ()
+
+
 class Row(msgspec.Struct, frozen=True):
     """One recorded response."""
 
@@ -68,10 +81,20 @@ class Row(msgspec.Struct, frozen=True):
     task: str | None = None
     repeat: int | None = None
     response: str | None = None
-    parts: tuple[Text | Reasoning | RecordedImage | RecordedAudio | RecordedVideo, ...] | None = None
+    parts: tuple[RecordedPart, ...] | None = None
     state: State = "ok"
     selected: tuple[Modality, ...] = ()
     """In which modalities an agent chose to answer, where one was at work."""
+    answers: tuple[str | Answer, ...] | None = None
+    """Of a sample that asks several requests: one for each."""
+
+    def answer(self, part: int) -> Answer:
+        """What is recorded for the sample's request number `part`."""
+        if self.answers is None:
+            text = (Text(self.response),) if self.response else ()
+            return Answer(parts=text if self.parts is None else self.parts, selected=self.selected)
+        found = self.answers[part]
+        return Answer(parts=(Text(found),) if found else ()) if isinstance(found, str) else found
 
 
 _READER = msgspec.json.Decoder(Row)
@@ -121,15 +144,19 @@ class ReplayModel(Model):
         if row is None:
             return Response(state="skipped", fault=Fault("missing", self._missing(request)))
         if row.state in ("error", "skipped"):
-            return Response(
-                state=row.state, fault=Fault("missing", f"recorded as {row.state} in {self.name}")
-            )
+            return self._failed(row.state)
+        if mismatch := self._mismatch(request, row):
+            return Response(state="skipped", fault=Fault("missing", mismatch))
+        answer = row.answer(request.origin.part if request.origin is not None else 0)
+        state = answer.state if row.answers is not None else row.state
+        if state in ("error", "skipped"):
+            return self._failed(state)
         try:
-            parts = await self._parts(row)
+            parts = await self._parts(answer.parts)
         except MediaError as fault:
             return Response(state="error", fault=Fault("media", str(fault)))
         usage = count_usage(request, parts, requests=0)
-        return Response(parts=parts, state=row.state, usage=usage, selected=row.selected)
+        return Response(parts=parts, state=state, usage=usage, selected=answer.selected)
 
     async def stop(self) -> None:
         if self._file is not None:
@@ -166,6 +193,18 @@ class ReplayModel(Model):
         self._file.seek(offset)
         return _READER.decode(self._file.readline())
 
+    def _failed(self, state: State) -> Response:
+        return Response(state=state, fault=Fault("missing", f"recorded as {state} in {self.name}"))
+
+    def _mismatch(self, request: Request, row: Row) -> str:
+        """What is wrong where the recording has another number of answers than the sample has requests."""
+        asked = request.origin.parts if request.origin is not None else 1
+        recorded = 1 if row.answers is None else len(row.answers)
+        if recorded == asked:
+            return ""
+        form = "its row has no `answers`" if row.answers is None else f"its row has {recorded} answers"
+        return f"sample {row.id!r} asks {asked} requests, and {form} (recording {self.name})"
+
     def _missing(self, request: Request) -> str:
         if request.origin is None:
             return f"recording {self.name} only answers samples of a task"
@@ -173,11 +212,9 @@ class ReplayModel(Model):
         wanted = _told((origin.task, origin.sample_id, origin.repeat))
         return f"recording {self.name} has no response for {wanted}"
 
-    async def _parts(self, row: Row) -> tuple[Part, ...]:
-        if row.parts is None:
-            return (Text(row.response),) if row.response else ()
+    async def _parts(self, recorded: Iterable[RecordedPart]) -> tuple[Part, ...]:
         parts: list[Part] = []
-        for part in row.parts:
+        for part in recorded:
             if isinstance(part, Text | Reasoning):
                 parts.append(part)
             else:
@@ -230,13 +267,17 @@ def _checked(line: bytes, where: str) -> Row:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
         raise DataError(f"{where}: {fault}") from None
     answered = row.state not in ("error", "skipped")
-    if row.response is not None and row.parts is not None:
-        raise DataError(f"{where}: both response and parts; expected one of them")
-    if answered and row.response is None and row.parts is None:
-        raise DataError(f"{where}: neither response nor parts; expected one of them")
+    given = [n for n in ("response", "parts", "answers") if getattr(row, n) is not None]
+    if row.response is not None and len(given) > 1:
+        raise DataError(f"{where}: both {' and '.join(given)}; expected one of them")
+    if answered and not given:
+        raise DataError(f"{where}: neither response nor parts nor answers; expected one of them")
+    if row.answers == ():
+        raise DataError(f"{where}: answers is empty; expected one for each request of the sample")
     if row.repeat is not None and row.repeat < 0:
         raise DataError(f"{where}: repeat is {row.repeat}; expected 0 or more")
-    for part in row.parts or ():
+    answers = [answer for answer in row.answers or () if isinstance(answer, Answer)]
+    for part in (*(row.parts or ()), *(part for answer in answers for part in answer.parts)):
         if isinstance(part, _File):
             _check_path(part.path, where)
     return row

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
@@ -14,7 +14,17 @@ from eval_anything.results.results import JOURNAL, MANIFEST
 from eval_anything.results.scan import Record, Scan, TaskScan, scan
 from eval_anything.stores.manifest import read_manifest
 from eval_anything.stores.rows import ResponseRow, Row, ScoreRow
-from eval_anything.values import Audio, File, Image, Part, ToolCall, ToolResult, Video
+from eval_anything.values import (
+    Audio,
+    File,
+    Image,
+    Message,
+    Part,
+    Response,
+    ToolCall,
+    ToolResult,
+    Video,
+)
 
 if TYPE_CHECKING:
     from eval_anything.media.store import ArtifactStore
@@ -93,14 +103,13 @@ def _row(file: BinaryIO, record: Record, store: ArtifactStore) -> dict[str, Any]
         "repeat": line.repeat,
         "group": sample.group,
         "cluster": sample.cluster,
-        "messages": [
-            {"role": message.role, "parts": [_part(part, store) for part in message.parts]}
-            for message in sample.messages
-        ],
+        "messages": _messages(sample.messages, store),
+        **({"further": [_messages(m, store) for m in sample.further]} if sample.further else {}),
         "references": sample.references,
         "metadata": sample.metadata,
         "masked": sample.masked,
         "parts": [_made(part, store) for part in answer],
+        **({"answers": [_answer(a, store) for a in response.answers]} if response.answers else {}),
         # Apart from the answer: a recording has no place for them.
         "tools": [_part(part, store) for part in tools],
         "state": response.state,
@@ -118,6 +127,24 @@ def _row(file: BinaryIO, record: Record, store: ArtifactStore) -> dict[str, Any]
         "tool_usage": response.tool_usage,
         "seconds": response.seconds,
         **_score(_read(file, record.score_at, ScoreRow) if record.score_at >= 0 else None),
+    }
+
+
+def _messages(messages: Iterable[Message], store: ArtifactStore) -> list[dict[str, Any]]:
+    return [
+        {"role": message.role, "parts": [_part(part, store) for part in message.parts]}
+        for message in messages
+    ]
+
+
+def _answer(answer: Response, store: ArtifactStore) -> dict[str, Any]:
+    """One of several answers to one sample, as `replay/` reads it."""
+    return {
+        "parts": [_made(p, store) for p in answer.parts if not isinstance(p, ToolCall | ToolResult)],
+        "state": answer.state,
+        "fault": answer.fault,
+        "selected": answer.selected,
+        "finish_reason": answer.finish_reason,
     }
 
 

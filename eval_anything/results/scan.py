@@ -41,8 +41,13 @@ class _Turn(msgspec.Struct, frozen=True):
     parts: list[_TurnPart] = []
 
 
+class _Answer(msgspec.Struct, frozen=True):
+    parts: list[_Part] = []
+
+
 class _Response(msgspec.Struct, frozen=True):
     parts: list[_Part] = []
+    answers: list[_Answer] = []
     state: State = "ok"
     fault: _Fault | None = None
     usage: Usage = Usage()
@@ -163,7 +168,7 @@ class TaskScan:
         return Record(
             state=response.state,
             fault=sys.intern(response.fault.kind) if response.fault else "",
-            empty=response.state in ("ok", "truncated") and not _has_answer(response.parts),
+            empty=response.state in ("ok", "truncated") and _lacks_an_answer(response),
             group=sys.intern(sample.group),
             cluster=sys.intern(sample.cluster),
             masked=self._masks.setdefault(sample.masked, sample.masked),
@@ -243,6 +248,11 @@ def scan(journal: Path, plans: tuple[TaskPlan, ...]) -> Scan:
                 task.take(found.journal_bytes, line)
             found.journal_bytes += len(text)
     return found
+
+
+def _lacks_an_answer(response: _Response) -> bool:
+    parts = [answer.parts for answer in response.answers] or [response.parts]
+    return not all(map(_has_answer, parts))
 
 
 def _has_answer(parts: list[_Part]) -> bool:

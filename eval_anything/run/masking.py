@@ -6,24 +6,25 @@ from collections.abc import Collection
 
 import msgspec
 
-from eval_anything.values import Message, Modality, Sample, part_modality
+from eval_anything.values import Message, Modality, Part, Sample, part_modality
 
 
 def mask(sample: Sample, allowed: Collection[Modality]) -> Sample:
     """`sample` without the parts of modalities outside `allowed` (as in the paper, Table 4)."""
     dropped: set[Modality] = set()
-    messages = []
-    for message in sample.messages:
-        kept = []
-        for part in message.parts:
-            modality = part_modality(part)
-            if modality is None or modality in allowed:
-                kept.append(part)
-            else:
-                dropped.add(modality)
-        messages.append(Message(message.role, tuple(kept)))
+
+    def kept(part: Part) -> bool:
+        modality = part_modality(part)
+        if modality is None or modality in allowed:
+            return True
+        dropped.add(modality)
+        return False
+
+    requests = [
+        [Message(message.role, tuple(filter(kept, message.parts))) for message in messages]
+        for messages in sample.requests
+    ]
     if not dropped:
         return sample
-    return msgspec.structs.replace(
-        sample, messages=tuple(m for m in messages if m.parts), masked=tuple(sorted(dropped))
-    )
+    without = sample.with_requests([tuple(m for m in messages if m.parts) for messages in requests])
+    return msgspec.structs.replace(without, masked=tuple(sorted(dropped)))

@@ -34,6 +34,7 @@ from eval_anything.values import (
     Sample,
     Score,
     ScoreState,
+    together,
 )
 
 _SPARE_WORKERS = 8
@@ -136,7 +137,7 @@ class Pipeline:
         sample = mask(unit.sample, unit.parts.allowed)
         try:
             sample = await self._ingest(sample, unit)
-            response = await self._answer(unit, self._request(unit, sample))
+            response = await self._answers(unit, sample)
         except MediaError as fault:
             response = Response(state="error", fault=Fault("media", str(fault)))
         return ResponseRow(
@@ -148,6 +149,17 @@ class Pipeline:
             sample=sample,
             response=response,
         )
+
+    async def _answers(self, unit: Unit, sample: Sample) -> Response:
+        """The answer; of a sample with several requests, asked side by side, all of them together."""
+        if not sample.further:
+            return await self._answer(unit, self._request(unit, sample))
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._answer(unit, self._request(unit, sample, part)))
+                for part in range(len(sample.requests))
+            ]
+        return together([task.result() for task in tasks])
 
     async def _answer(self, unit: Unit, request: Request) -> Response:
         equipped = unit.parts.agent
@@ -180,22 +192,26 @@ class Pipeline:
                 self.store.add_file(Path(part.path), part.modality, inside=root, lineage=lineage)
             )
 
-        messages = tuple(Message(m.role, tuple(stored(p) for p in m.parts)) for m in sample.messages)
-        return msgspec.structs.replace(sample, messages=messages)
+        return sample.with_requests(
+            [
+                tuple(Message(m.role, tuple(stored(p) for p in m.parts)) for m in messages)
+                for messages in sample.requests
+            ]
+        )
 
-    def _request(self, unit: Unit, sample: Sample) -> Request:
+    def _request(self, unit: Unit, sample: Sample, part: int = 0) -> Request:
         task = unit.parts.task
         params = task.params
         if self.parts.config.seed is not None:
-            seed = _seed(self.parts.config.seed, unit.key)
+            seed = _seed(self.parts.config.seed, unit.key, part)
             params = msgspec.structs.replace(params, seed=seed)
         return Request(
-            messages=sample.messages,
+            messages=sample.requests[part],
             output_modalities=task.outputs,
             required_modalities=task.required,
             params=params,
-            draw=unit.repeat,
-            origin=Origin(task.name, sample.id, unit.repeat),
+            draw=_draw(unit, sample, part),
+            origin=Origin(task.name, sample.id, unit.repeat, part, len(sample.requests)),
         )
 
     async def _judge(self, unit: Unit, row: ResponseRow) -> Score:
@@ -223,7 +239,12 @@ class Pipeline:
 
 def _names_files(sample: Sample) -> bool:
     """Whether media of it are not in the store (yet)."""
-    return any(isinstance(part, File) for message in sample.messages for part in message.parts)
+    return any(
+        isinstance(part, File)
+        for messages in sample.requests
+        for message in messages
+        for part in message.parts
+    )
 
 
 def _score_row(unit: Unit, sample: Sample, score: Score) -> ScoreRow:
@@ -239,9 +260,17 @@ def _score_row(unit: Unit, sample: Sample, score: Score) -> ScoreRow:
     )
 
 
-def _seed(seed: int, key: Key) -> int:
-    """A seed of its own for each sample and repeat, the same in every run; 31 bits, as servers take it."""
-    digest = hashlib.sha256(f"{seed}\0{key[0]}\0{key[1]}\0{key[2]}".encode()).digest()
+def _draw(unit: Unit, sample: Sample, part: int) -> int:
+    """Which draw of its text a request is: a sample may ask the same twice, and wants two answers then."""
+    requests = sample.requests
+    asked = requests[part]
+    return unit.repeat * requests.count(asked) + requests[:part].count(asked)
+
+
+def _seed(seed: int, key: Key, part: int) -> int:
+    """A seed of its own for each request and repeat, the same in every run; 31 bits, as servers take it."""
+    further = f"\0{part}" if part else ""
+    digest = hashlib.sha256(f"{seed}\0{key[0]}\0{key[1]}\0{key[2]}{further}".encode()).digest()
     return int.from_bytes(digest[:4], "big") >> 1
 
 

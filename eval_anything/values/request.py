@@ -38,6 +38,10 @@ class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     task: str
     sample_id: str
     repeat: int = 0
+    part: int = 0
+    """Which of the sample's requests it is."""
+    parts: int = 1
+    """How many requests the sample has."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

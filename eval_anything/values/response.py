@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -47,6 +48,9 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the tools consumed; `usage` is the model's own."""
     notes: tuple[str, ...] = ()
     """Changes made on the way, such as a media conversion that the model's contract needed."""
+    answers: tuple[Response, ...] = ()
+    """Of a sample that asks several requests: one answer for each, in their order; `together` says what the
+    other fields then are."""
 
     @property
     def text(self) -> str:
@@ -65,3 +69,31 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def answered(self) -> bool:
         """Whether there is something that a judge can look at."""
         return self.state in ("ok", "truncated") or (self.state == "refused" and bool(self.parts))
+
+
+_WORST_FIRST: tuple[State, ...] = ("error", "skipped", "refused", "truncated", "ok")
+
+
+def together(answers: Sequence[Response]) -> Response:
+    """The answers to all requests of one sample (at least one) as one response.
+
+    It has all their parts, and the worst of their states (error, skipped, refused, truncated, ok) with the
+    fault and the finish reason of the first answer in it. What they consumed is summed.
+    """
+    worst = min(answers, key=lambda answer: _WORST_FIRST.index(answer.state))
+    chosen = {modality for answer in answers for modality in answer.selected}
+    return Response(
+        parts=tuple(part for answer in answers for part in answer.parts),
+        state=worst.state,
+        fault=worst.fault,
+        usage=sum((answer.usage for answer in answers), Usage()),
+        finish_reason=worst.finish_reason,
+        model=next((answer.model for answer in answers if answer.model), ""),
+        seconds=sum(answer.seconds for answer in answers if not answer.cached),
+        cached=all(answer.cached for answer in answers),
+        selected=tuple(modality for modality in MODALITIES if modality in chosen),
+        trace=tuple(message for answer in answers for message in answer.trace),
+        tool_usage=sum((answer.tool_usage for answer in answers), Usage()),
+        notes=tuple(dict.fromkeys(note for answer in answers for note in answer.notes)),
+        answers=tuple(answers),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -32,3 +33,14 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Samples of one cluster share an origin (an image, a video) and are resampled together."""
     masked: tuple[Modality, ...] = ()
     """Modalities dropped from `messages` because the model cannot take them, or by --mask."""
+    further: tuple[tuple[Message, ...], ...] = ()
+    """More requests of the same sample, each asked by itself, without the history of the others."""
+
+    @property
+    def requests(self) -> tuple[tuple[Message, ...], ...]:
+        """All that is asked, in order: `messages`, then each of `further`."""
+        return (self.messages, *self.further)
+
+    def with_requests(self, requests: Sequence[tuple[Message, ...]]) -> Sample:
+        """The same sample with other requests, as many as it has."""
+        return msgspec.structs.replace(self, messages=requests[0], further=tuple(requests[1:]))

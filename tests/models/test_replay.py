@@ -110,6 +110,13 @@ def test_recorded_states(tmp_path):
         ('{"response": "x"}', "line 2.*id"),
         ({"id": "b"}, "line 2: neither response nor parts"),
         ({"id": "b", "response": "x", "parts": []}, "line 2: both response and parts"),
+        ({"id": "b", "response": "x", "answers": ["y"]}, "line 2: both response and answers"),
+        ({"id": "b", "answers": []}, "line 2: answers is empty"),
+        ({"id": "b", "answers": [3]}, "line 2.*answers"),
+        (
+            {"id": "b", "answers": [{"parts": [{"type": "image", "path": "../x.png"}]}]},
+            "line 2: path '../x.png'",
+        ),
         ({"id": "a", "response": "again"}, "line 2: a second response for sample 'a'"),
         ({"id": "b", "response": 3}, r"line 2.*response"),
         ({"id": "b", "parts": [{"type": "imag", "path": "x"}]}, "line 2.*imag"),
@@ -173,6 +180,39 @@ def test_an_exported_run_replays_to_the_same_answers(tmp_path, text_task):
         [(row["id"], row["parts"], row["state"], row["score"]) for row in rows] for rows in (before, after)
     ]
     assert told[0] == told[1]
+
+
+def parts_of(path, store, sample, parts):
+    """Responses to all of the `parts` requests of a sample."""
+    origins = [("t", sample, 0, part, parts) for part in range(parts)]
+    return ask(path, store, *origins)
+
+
+def test_several_answers_to_one_sample(tmp_path):
+    (tmp_path / "i.png").write_bytes(png())
+    drawn = {"parts": [{"type": "image", "path": "i.png"}], "state": "truncated", "selected": ["image"]}
+    failed = {"state": "error", "parts": []}
+    path = write(
+        tmp_path / "r.jsonl",
+        {"id": "a", "answers": ["one", drawn, "", failed], "parts": [{"type": "text", "text": "unread"}]},
+    )
+    one, two, empty, lost = parts_of(path, tmp_path / "s", "a", 4)
+    assert (one.text, one.state) == ("one", "ok")
+    assert (type(two.parts[0]), two.state, two.selected) == (Image, "truncated", ("image",))
+    assert (empty.parts, empty.state) == ((), "ok")
+    assert (lost.state, lost.fault.kind) == ("error", "missing")
+
+
+def test_a_recording_with_another_number_of_answers_is_no_answer(tmp_path):
+    path = write(tmp_path / "r.jsonl", {"id": "a", "answers": ["1", "2"]}, {"id": "b", "response": "1"})
+    found = [
+        *parts_of(path, tmp_path / "s", "a", 3),
+        *parts_of(path, tmp_path / "s", "a", 1),
+        *parts_of(path, tmp_path / "s", "b", 2),
+    ]
+    assert {response.state for response in found} == {"skipped"}
+    assert "sample 'a' asks 3 requests, and its row has 2 answers" in found[0].fault.message
+    assert "sample 'b' asks 2 requests, and its row has no `answers`" in found[-1].fault.message
 
 
 def test_what_an_agent_chose_is_replayed(tmp_path):

@@ -27,9 +27,11 @@ from eval_anything.values import (
     Reasoning,
     Reference,
     Request,
+    Response,
     Text,
     ToolCall,
     ToolResult,
+    together,
 )
 
 
@@ -202,6 +204,21 @@ def test_samples_can_be_replayed(run: Any, tmp_path: Path) -> None:
     assert (audio.artifact.sha256, audio.transcript) == (said.sha256, "meow")
     assert second.text == "second"
     assert (cut.state, lost.state) == ("truncated", "error")
+
+
+def test_several_answers_to_one_sample_are_told_one_by_one(run: Any) -> None:
+    drawn = ArtifactStore(run.folder / "media").add_bytes(png("blue"), "image")
+    answers = (Response(parts=(Text("one"),)), Response(parts=(Image(drawn),), state="truncated"))
+    further = ((Message("user", (Text("and that?"),)),),)
+    run.manifest(run.plan())
+    run.response("a", further=further, **msgspec.structs.asdict(together(answers)))
+    run.scored("b", 1)
+    first, plain = rows(export_samples(run.save())[0])
+    assert first["further"] == [[{"role": "user", "parts": [{"type": "text", "text": "and that?"}]}]]
+    assert [answer["state"] for answer in first["answers"]] == ["ok", "truncated"]
+    assert [part for answer in first["answers"] for part in answer["parts"]] == first["parts"]
+    assert first["state"] == "truncated"
+    assert not {"further", "answers"} & plain.keys()
 
 
 def test_task_names_cannot_lead_elsewhere(run: Any) -> None:

@@ -9,7 +9,7 @@ from eval_anything.errors import DataError
 from eval_anything.results.scan import Scan, scan
 from eval_anything.stores.journal import read_row_at
 from eval_anything.stores.rows import ResponseRow, ScoreRow
-from eval_anything.values import Message, Text, ToolCall, ToolResult, Usage
+from eval_anything.values import Message, Response, Text, ToolCall, ToolResult, Usage, together
 
 
 def scanned(run: Any) -> Scan:
@@ -51,6 +51,14 @@ def test_usage_is_summed_over_all_rows(run: Any) -> None:
     task = scanned(run).tasks["amu"]
     assert task.model.usage() == Usage(requests=3, audio_s_in=1.5, cost_usd=0.25)
     assert task.judge.usage() == Usage()
+
+
+def test_one_empty_answer_of_several_is_counted_unless_the_whole_failed(run: Any) -> None:
+    said, silent, failed = Response(parts=(Text("x"),)), Response(parts=(Text(" "),)), Response(state="error")
+    for name, answers in (("a", (said, said)), ("b", (said, silent)), ("c", (failed, silent))):
+        run.response(name, **msgspec.structs.asdict(together(answers)))
+    found = {name: record.empty for name, _, record in scanned(run).tasks["amu"]}
+    assert found == {"a": False, "b": True, "c": False}
 
 
 def test_a_price_of_nothing_is_not_an_unknown_price(run: Any) -> None:

@@ -37,6 +37,9 @@ class Rubric(msgspec.Struct, frozen=True, kw_only=True):
     high: float = 10
     """The scale, ends included; a rating outside of it is no rating."""
     attempts: int = 3
+    unparsed: float | None = None
+    """What an answer without a usable verdict counts as where the protocol has a number for it (-1, 0); the
+    score's state stays unparsed."""
     params: Params = Params()
 
 

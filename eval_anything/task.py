@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -12,7 +12,7 @@ import msgspec
 from eval_anything.errors import UsageError
 from eval_anything.judge import Case
 from eval_anything.models.base import NoOptions
-from eval_anything.stats.aggregate import Means
+from eval_anything.stats.aggregate import Means, Tree
 from eval_anything.values import Modality, Params, Response, Sample, Score
 
 DataKind = Literal["hub", "path", "synthetic"]
@@ -62,10 +62,12 @@ class Task(abc.ABC):
     citation: ClassVar[str] = ""
     homepage: ClassVar[str] = ""
     data_kinds: ClassVar[tuple[DataKind, ...]] = ("path",)
-    judge: ClassVar[str] = "rubric"
-    """The judge's shape when --judge names a model."""
-    protocol_judge: ClassVar[str] = ""
+    judge: str = "rubric"
+    """The judge's shape when --judge names a model; a profile of the protocol may change it."""
+    protocol_judge: str = ""
     """The judge that the published protocol prescribes; the default on real data."""
+    judge_options: Mapping[str, Any] = {}
+    """Options that the protocol gives its judge; those of -J win."""
     offline_judge: ClassVar[str] = ""
     """The default on synthetic data."""
     offline_tool: ClassVar[str] = ""
@@ -103,7 +105,7 @@ class Task(abc.ABC):
         """How much `sample` counts where no judge was asked: a refusal that the missing policy counts."""
         return 1.0
 
-    def aggregation(self) -> Means:
+    def aggregation(self) -> Means | Tree:
         """How sample scores become the task's metrics."""
         return Means(overall=self.name)
 

@@ -73,10 +73,11 @@ def fault(reply: Response) -> str:
     return f"{reply.fault.kind}: {reply.fault.message}" if reply.fault is not None else reply.state
 
 
-def missing(asked: Asked[Any], judge: str, details: dict[str, Any]) -> Score:
-    """The score where there is no verdict; the replies are kept."""
+def missing(asked: Asked[Any], judge: str, details: dict[str, Any], stand_in: float | None = None) -> Score:
+    """The score where there is no verdict; the replies are kept. `stand_in` is the protocol's number for a
+    reply without one; an outage of the judge is never given a number."""
     return Score(
-        value=None,
+        value=stand_in if asked.state == "unparsed" else None,
         state=asked.state,
         reason=asked.reason,
         judge=judge,

@@ -50,7 +50,7 @@ class RubricJudge(Judge):
             self.endpoint, case, prompt.messages, lambda reply: verdict(reply, case.rubric), attempts
         )
         if asked.verdict is None:
-            return missing(asked, self.label, prompt.changes)
+            return missing(asked, self.label, prompt.changes, case.rubric.unparsed)
         return Score(
             value=asked.verdict,
             state="scored",

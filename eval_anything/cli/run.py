@@ -48,6 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="[TASK=]SPEC",
         help="a model (provider/name) or `reference`; may repeat",
     )
+    judged.add_argument(
+        "--profile",
+        action="append",
+        metavar="[TASK=]NAME",
+        help="corrected (default), original, align-anything; see `eval-anything show TASK`",
+    )
     judged.add_argument("--prompts", metavar="DIR", help="folder whose files replace the task's prompts")
     judged.add_argument(
         "--missing",
@@ -154,6 +160,8 @@ def _config(args: argparse.Namespace) -> Any:
         values["model_options"]["base_url"] = args.base_url
     if args.judge:
         values["judge"] = _judges(args.judge)
+    if args.profile:
+        values["profile"] = _profiles(args.profile)
     return make_config(values, f"--config {args.config}" if args.config else "run")
 
 
@@ -164,3 +172,9 @@ def _judges(given: list[str]) -> dict[str, str]:
         task, equals, spec = text.partition("=")
         judges["*" if not equals or "/" in task else task] = spec if equals and "/" not in task else text
     return judges
+
+
+def _profiles(given: list[str]) -> dict[str, str]:
+    """`NAME` for all tasks, `TASK=NAME` for one."""
+    split = [text.rpartition("=") for text in given]
+    return {task or "*": name for task, _, name in split}

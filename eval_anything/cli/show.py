@@ -39,16 +39,28 @@ def execute(args: argparse.Namespace) -> int:
         return 0
     print(f"{task.title}\n")
     for name, value in facts.items():
-        if name != "options" and value:
+        if name not in ("options", "profiles") and value:
             print(f"{name + ':':16}{', '.join(value) if isinstance(value, list) else value}")
     if facts["options"]:
         print("\noptions (-T key=value):")
         for option in facts["options"]:
             print(f"  {option['name']} = {option['default']}\n      {option['help']}")
+    if facts["profiles"]:
+        _show_profiles(facts["profiles"])
     card = Path(inspect.getfile(task)).parent / "README.md"
     if card.is_file():
         print(f"\n{card.read_text(encoding='utf-8').strip()}")
     return 0
+
+
+def _show_profiles(profiles: dict[str, Any]) -> None:
+    """What differs between the profiles: settings, then everything that is done otherwise than published."""
+    print("\nprofiles (--profile NAME): corrected is the default")
+    for name, values in profiles["settings"].items():
+        print(f"  {name}: " + "; ".join(f"{profile} {value}" for profile, value in values.items()))
+    for difference in profiles["differences"]:
+        held = ", ".join(difference["profiles"]) or "all profiles"
+        print(f"  {difference['name']} ({held})\n      {difference['what']}")
 
 
 def _show_group(plugins: Plugins, args: argparse.Namespace) -> int:
@@ -66,8 +78,8 @@ def _show_group(plugins: Plugins, args: argparse.Namespace) -> int:
 def _facts(task: Any) -> dict[str, Any]:
     from eval_anything.docstrings import field_docs
 
-    defaults = task.Options()
-    metrics = task(defaults).aggregation()
+    made = task(task.Options())
+    defaults, metrics = made.options, made.aggregation()
     docs = field_docs(task.Options)
     return {
         "name": task.name,
@@ -78,7 +90,7 @@ def _facts(task: Any) -> dict[str, Any]:
         "data": list(task.data_kinds),
         "metrics": [metrics.overall, *metrics.groups],
         "scale": f"{metrics.low:g} to {metrics.high:g}",
-        "protocol judge": task.protocol_judge,
+        "protocol judge": made.protocol_judge,
         "offline judge": task.offline_judge,
         "licence": task.licence,
         "homepage": task.homepage,
@@ -87,4 +99,18 @@ def _facts(task: Any) -> dict[str, Any]:
             {"name": name, "default": getattr(defaults, name), "help": docs.get(name, "")}
             for name in task.Options.__struct_fields__
         ],
+        "profiles": _profiles(made),
+    }
+
+
+def _profiles(task: Any) -> dict[str, Any]:
+    from eval_anything.protocol import ProtocolTask, differences, settings
+
+    if not isinstance(task, ProtocolTask):
+        return {}
+    folder = task.protocol_folder()
+    found = differences(folder)
+    return {
+        "settings": settings(folder),
+        "differences": [{"name": d.name, "profiles": list(d.profiles), "what": d.what} for d in found],
     }

@@ -19,7 +19,7 @@ from eval_anything.run.task_options import TaskOptions
 from eval_anything.suggest import nearest
 from eval_anything.synth.home import twin_folder
 from eval_anything.task import Dataset, DataSource, Task
-from eval_anything.values import Modality
+from eval_anything.values import Modality, Params
 
 
 class TaskParts(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,7 +144,10 @@ def open_data(task: Task, source: DataSource) -> Dataset:
 
 
 def _make_tasks(classes: list[type[Task]], config: RunConfig) -> list[Task]:
-    given = TaskOptions("-T", config.task_options, [cls.name for cls in classes])
+    profiles = {
+        "profile" if task == "*" else f"{task}:profile": name for task, name in config.profile.items()
+    }
+    given = TaskOptions("-T", {**profiles, **config.task_options}, [cls.name for cls in classes])
     tasks = []
     for cls in classes:
         options = given.take(cls.name, option_names(cls.Options))
@@ -187,14 +190,17 @@ class _Judges:
             cls = self.plugins.judges.get(spec)
             if cls.needs_model:
                 raise UsageError(f"judge {spec!r} needs a model: give it as --judge provider/name")
-            options = self.options.take(task.name, option_names(cls.Options))
-            return cls(parse(cls.Options, options, where)), spec == task.protocol_judge
+            given = self.options.take(task.name, option_names(cls.Options))
+            is_protocol = spec == task.protocol_judge and not _alters(given, cls)
+            options = {**task.judge_options, **given} if spec == task.judge else given
+            return cls(parse(cls.Options, options, where)), is_protocol
         cls = self.plugins.judges.get(task.judge)
         own_names = option_names(cls.Options)
-        options = self.options.take(task.name, (*own_names, *endpoint_options(self.plugins, spec)))
-        own = {k: v for k, v in options.items() if k in own_names}
-        endpoint = self._endpoint(spec, {k: v for k, v in options.items() if k not in own})
-        return cls(parse(cls.Options, own, where), endpoint), spec == task.protocol_judge
+        given = self.options.take(task.name, (*own_names, *endpoint_options(self.plugins, spec)))
+        is_protocol = spec == task.protocol_judge and not _alters(given, cls)
+        own = {**task.judge_options, **{k: v for k, v in given.items() if k in own_names}}
+        endpoint = self._endpoint(spec, {k: v for k, v in given.items() if k not in own_names})
+        return cls(parse(cls.Options, own, where), endpoint), is_protocol
 
     def _spec(self, task: Task, source: DataSource) -> str:
         asked = self.config.judge.get(task.name)
@@ -226,3 +232,9 @@ class _Judges:
         if key not in self.endpoints:
             self.endpoints[key] = make_endpoint(self.plugins, spec, options, self.config.concurrency, "-J")
         return self.endpoints[key]
+
+
+def _alters(given: Mapping[str, Any], judge: type[Judge]) -> bool:
+    """Whether options of the judge, or how its model decodes, make it another than the protocol's."""
+    own = set(option_names(judge.Options)) - set(judge.transport_options)
+    return any(name in own or name in option_names(Params) for name in given)

@@ -27,6 +27,8 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """hub, synthetic, synthetic:n=64,seed=1, or a folder in the benchmark's own layout."""
     judge: dict[str, str] = {}
     """Judge spec by task; under "*" the one for all others. Empty: the task's own default."""
+    profile: dict[str, str] = {}
+    """Profile of the protocol by task (corrected, original, align-anything); under "*" that of all others."""
     agent: str | None = None
     """How media are made where a task asks for them: native, text-protocol, none, or one of your own. By
     default none where the model gives such media itself, else text-protocol."""
@@ -68,8 +70,9 @@ def make_config(values: Mapping[str, Any], where: str = "run") -> RunConfig:
     for name in ("tasks", "mask", "include"):
         if isinstance(values.get(name), str):
             values[name] = [part.strip() for part in values[name].split(",") if part.strip()]
-    if isinstance(values.get("judge"), str):
-        values["judge"] = {"*": values["judge"]}
+    for name in ("judge", "profile"):
+        if isinstance(values.get(name), str):
+            values[name] = {"*": values[name]}
     for name in ("model", "tasks"):
         if not values.get(name):
             raise UsageError(f"{where}: no {name} given")

@@ -81,7 +81,7 @@ def test_commands_that_need_more_name_all_the_judges_and_tools_that_they_need(na
         run_verb.add_arguments(parser)
         config = run_verb._config(parser.parse(words[2:]))
         tasks = [plugins.tasks.get(task) for task in expand(plugins, config.tasks)[0]]
-        own = [task.name for task in tasks if task.protocol_judge == config.model]
+        own = [task.name for task in tasks if task(task.Options()).protocol_judge == config.model]
         assert config.judge or config.data != "hub" or not own, f"{command}: judges itself on {own}"
         if config.agent_options:
             wanted = {m for task in tasks for m in task.outputs if m != "text"}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from eval_anything.judge import Case, Judge, Rubric
     from eval_anything.models.base import Model, ModelContext
     from eval_anything.results.values import Results
-    from eval_anything.stats.aggregate import Means
+    from eval_anything.stats.aggregate import Means, Metric, Tree
     from eval_anything.task import Dataset, DataSource, Task
 
 _HOME_OF = {
@@ -26,11 +26,13 @@ _HOME_OF = {
     "Dataset": "eval_anything.task",
     "Judge": "eval_anything.judge",
     "Means": "eval_anything.stats.aggregate",
+    "Metric": "eval_anything.stats.aggregate",
     "Model": "eval_anything.models.base",
     "ModelContext": "eval_anything.models.base",
     "Results": "eval_anything.results.values",
     "Rubric": "eval_anything.judge",
     "Task": "eval_anything.task",
+    "Tree": "eval_anything.stats.aggregate",
     "evaluate": "eval_anything.evaluate",
 }
 __all__ = [
@@ -39,11 +41,13 @@ __all__ = [
     "Dataset",
     "Judge",
     "Means",
+    "Metric",
     "Model",
     "ModelContext",
     "Results",
     "Rubric",
     "Task",
+    "Tree",
     "evaluate",
 ]
 

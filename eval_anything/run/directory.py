@@ -76,6 +76,7 @@ def _task_plan(parts: Parts, index: int) -> TaskPlan:
         name=item.task.name,
         version=item.task.version,
         fingerprint=fingerprint(found),
+        profile=getattr(item.task.options, "profile", ""),
         data=item.dataset.kind,
         revision=item.dataset.revision,
         planned=size * config.repeats,

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from eval_anything.errors import DataError
-from eval_anything.stats.aggregate import Means, MissingPolicy
+from eval_anything.stats.aggregate import Means, MissingPolicy, Tree
 from eval_anything.stores.secrets import Blanks
 
 
@@ -19,12 +19,14 @@ class TaskPlan(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     version: str
     fingerprint: str
+    profile: str = ""
+    """The protocol's profile, where the task has several: "corrected"."""
     data: str
     """"hub", "path" or "synthetic"."""
     revision: str
     planned: int
     """Responses to be scored: samples times repeats."""
-    aggregation: Means
+    aggregation: Means | Tree
     judge: str
     """Label of the judge: "reference", "rubric:openai/gpt-4o"."""
     protocol_judge: bool
@@ -56,11 +58,21 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 def read_manifest(path: Path) -> Manifest:
     """Raises DataError where the file is not a manifest."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+        return msgspec.convert(_with_kinds(msgspec.json.decode(path.read_bytes())), Manifest)
     except OSError as fault:
         raise DataError(f"{path}: no run here ({fault.strerror})") from None
     except msgspec.MsgspecError as fault:
         raise DataError(f"{path}: not a manifest of this version: {fault}") from None
+
+
+def _with_kinds(manifest: Any) -> Any:
+    """Manifests from before there were trees do not say that their aggregation is `Means`."""
+    plans = manifest.get("tasks") if isinstance(manifest, dict) else None
+    for plan in plans if isinstance(plans, list) else ():
+        aggregation = plan.get("aggregation") if isinstance(plan, dict) else None
+        if isinstance(aggregation, dict):
+            aggregation.setdefault("kind", "means")
+    return manifest
 
 
 def write_manifest(path: Path, manifest: Manifest, secrets: Sequence[str] = ()) -> None:

@@ -18,23 +18,23 @@ from eval_anything.judges.prompting import compose, contents
 from eval_anything.suggest import unknown
 from eval_anything.values import Modality, Score
 
-_NUMBER = r"\d+(?:\.\d+)?"
-_SHARE = rf"({_NUMBER})\s*/\s*({_NUMBER})"
-_COMPONENT = re.compile(rf"component\s*(\d+)[\s*_`]*:[\s*_`]*{_SHARE}", re.IGNORECASE)
-_TOTAL = re.compile(rf"total\s*score[\s*_`]*:[\s*_`]*{_SHARE}", re.IGNORECASE)
-_TOLERANCE = 0.01
+_SHARE = r"[\s*_`]*:[\s*_`]*(\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)"
+_COMPONENT = re.compile(rf"component\s*(\d+){_SHARE}", re.IGNORECASE)
+_TOTAL = re.compile(rf"total(?:\s*score)?{_SHARE}", re.IGNORECASE)
+_TOLERANCE = 0.005
+"""By how much a stated total may differ from the sum of the components, both as shares: it is rounded."""
 
 
-class Shares(msgspec.Struct, frozen=True):
-    """What a reply says: shares from 0 to 1."""
+class Verdict(msgspec.Struct, frozen=True):
+    """What a reply says. Shares from 0 to 1, unless the published rule let others through."""
 
-    components: tuple[float | None, ...]
-    """One for each component, in order; None where the reply says nothing of it."""
     total: float
+    kinds: dict[str, float]
+    """By kind of component, for the kinds that the reply says something of."""
 
 
-Rule = Callable[[str, ComponentsRubric], tuple[Shares | None, str]]
-"""Reads a reply: its shares, or None and why there are none."""
+Rule = Callable[[str, ComponentsRubric], tuple[Verdict | None, str]]
+"""Reads a reply: its verdict, or None and why there is none."""
 
 
 class ComponentsOptions(msgspec.Struct, frozen=True):
@@ -44,38 +44,70 @@ class ComponentsOptions(msgspec.Struct, frozen=True):
     """The rule that reads its replies; the protocol's by default."""
 
 
-def strict(reply: str, rubric: ComponentsRubric) -> tuple[Shares | None, str]:
-    """Every component once, out of its own points, and a total out of all points that is their sum."""
-    found: dict[int, set[tuple[float, float]]] = {}
+def strict(reply: str, rubric: ComponentsRubric) -> tuple[Verdict | None, str]:
+    """One score for every component, out of its own points, and one total that is their sum.
+
+    The total is the points that the components got per the points that there are; so is that of a kind with
+    several components.
+    """
+    said: dict[int, set[tuple[float, float]]] = {}
     for number, points, of in _COMPONENT.findall(reply):
-        found.setdefault(int(number), set()).add((float(points), float(of)))
-    totals = {(float(points), float(of)) for points, of in _TOTAL.findall(reply)}
+        said.setdefault(int(number), set()).add((float(points), float(of)))
+    got: list[float] = []
     for number, component in enumerate(rubric.components, 1):
-        said = found.get(number, set())
-        if len(said) != 1:
-            return None, f"{'no' if not said else len(said)} score of component {number} in the judge's reply"
-        ((points, of),) = said
-        if of != component.weight or not 0 <= points <= of:
+        scores = said.pop(number, set())
+        if len(scores) != 1:
+            return None, f"{len(scores) or 'no'} scores of component {number} in the judge's reply"
+        ((points, of),) = scores
+        if of != component.weight or points > of:
             return None, f"component {number}: {points:g}/{of:g} is not out of {component.weight:g}"
-    if len(found) > len(rubric.components):
-        return None, f"scores of {len(found)} components, of {len(rubric.components)}"
+        got.append(points)
+    if said:
+        return None, f"a score of component {min(said)}, of {len(rubric.components)}"
+    share = sum(got) / sum(component.weight for component in rubric.components)
+    totals = {(float(points), float(of)) for points, of in _TOTAL.findall(reply)}
     if len(totals) != 1:
-        return None, f"{'no' if not totals else len(totals)} total score in the judge's reply"
+        return None, f"{len(totals) or 'no'} total scores in the judge's reply"
     ((total, of),) = totals
-    points = [next(iter(found[number]))[0] for number in range(1, len(rubric.components) + 1)]
-    whole = sum(component.weight for component in rubric.components)
-    if of not in (whole, rubric.high) or not 0 <= total <= of or abs(sum(points) - total) > _TOLERANCE:
-        return None, f"total {total:g}/{of:g} is not the sum of the components, {sum(points):g}/{whole:g}"
-    shares = tuple(p / c.weight for p, c in zip(points, rubric.components, strict=True))
-    return Shares(shares, total / whole), ""
+    if not of or abs(total / of - share) > _TOLERANCE:
+        return None, f"the total {total:g}/{of:g} is not the sum of the components"
+    return Verdict(share, _by_kind(rubric, got)), ""
 
 
-RULES: Mapping[str, Rule] = {"strict": strict}
+def published(reply: str, rubric: ComponentsRubric) -> tuple[Verdict | None, str]:
+    """MIA-Bench's own rule: what precedes the first full stop, cut at commas; in each piece `a/b` in whole
+    numbers follows the colon and one more character. The last piece is the total, whatever it says; of two
+    components of one kind the later counts; nothing is compared with the points."""
+    pieces = reply.strip().split(".")[0].split(",")
+    if not 2 <= len(pieces) <= len(rubric.components) + 1:
+        return None, f"the first sentence of the judge's reply has {len(pieces) - 1} commas"
+    try:
+        *shares, total = (_published_share(piece) for piece in pieces)
+    except (ValueError, IndexError, ArithmeticError):
+        return None, "the first sentence of the judge's reply is not a list of shares"
+    kinds = {component.kind: share for component, share in zip(rubric.components, shares, strict=False)}
+    return Verdict(total, kinds), ""
+
+
+def _published_share(piece: str) -> float:
+    points, of = piece.split(":")[1][1:].split("/")[:2]
+    return int(points) / int(of)
+
+
+def _by_kind(rubric: ComponentsRubric, got: list[float]) -> dict[str, float]:
+    kinds: dict[str, tuple[float, float]] = {}
+    for component, points in zip(rubric.components, got, strict=True):
+        before, worth = kinds.get(component.kind, (0.0, 0.0))
+        kinds[component.kind] = (before + points, worth + component.weight)
+    return {kind: points / worth for kind, (points, worth) in kinds.items()}
+
+
+RULES: Mapping[str, Rule] = {"strict": strict, "published": published}
 """By the names that protocols use."""
 
 
 class ComponentsJudge(Judge):
-    """100 times the total share; the mean share of each kind of component is a component of the score."""
+    """100 times the total share; the share of each kind of component is a component of the score."""
 
     name = "components"
     summary = "any model as judge: the answer is rated by each component of its instruction"
@@ -109,7 +141,7 @@ class ComponentsJudge(Judge):
             value=100 * asked.verdict.total,
             state="scored",
             judge=self.label,
-            components=by_kind(rubric, asked.verdict),
+            components=dict(asked.verdict.kinds),
             usage=asked.usage,
             details={"replies": list(asked.replies), **prompt.changes},
         )
@@ -120,13 +152,3 @@ def listed(rubric: ComponentsRubric) -> str:
     return "\n".join(
         f"component {i} (worth {c.weight:g} points): {c.text}" for i, c in enumerate(rubric.components, 1)
     )
-
-
-def by_kind(rubric: ComponentsRubric, shares: Shares) -> dict[str, float | None]:
-    """The mean share of the components of each kind; an instruction may have several of one."""
-    found: dict[str, list[float]] = {}
-    for component, share in zip(rubric.components, shares.components, strict=False):
-        if share is not None:
-            found.setdefault(component.kind, []).append(share)
-    kinds = dict.fromkeys(component.kind for component in rubric.components)
-    return {kind: sum(found[kind]) / len(found[kind]) if kind in found else None for kind in kinds}

@@ -7,6 +7,7 @@ asked a second time with the order reversed, and the ratings are averaged: judge
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -57,7 +58,20 @@ def strict(reply: str, rubric: PairRubric) -> tuple[Ratings | None, str]:
     return (first, second), ""
 
 
-RULES: Mapping[str, Rule] = {"strict": strict}
+def llava(reply: str, rubric: PairRubric) -> tuple[Ratings | None, str]:
+    """LLaVA-Bench's own rule: the first line, its commas made spaces and cut at each single space, is two
+    floats, of any size. Where one is no finite number, all published numbers would be "nan": no verdict."""
+    pieces = reply.partition("\n")[0].replace(",", " ").split(" ")
+    try:
+        first, second = map(float, pieces)
+    except ValueError:
+        return None, "the first line of the judge's reply is not two numbers with one space between"
+    if not math.isfinite(first + second):
+        return None, "a rating that is no finite number"
+    return (first, second), ""
+
+
+RULES: Mapping[str, Rule] = {"strict": strict, "llava": llava}
 """By the names that protocols use."""
 
 

@@ -6,9 +6,8 @@ question about what is made of a prompt (audio, video); questions are grouped by
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,9 +15,11 @@ import msgspec
 
 from eval_anything.errors import DataError, MissingExtra
 from eval_anything.hub import download
+from eval_anything.records import check_unique, json_rows, parquet_rows, place, records
 from eval_anything.suggest import unknown
 from eval_anything.synth.questions import LETTERS, Letter
 from eval_anything.task import DataSource
+from eval_anything.tasks.amg import about
 from eval_anything.values import Modality
 
 INSTRUCTIONS = "PKU-Alignment/EvalAnything-InstructionFollowing"
@@ -33,6 +34,7 @@ JSONL = "EvalAnything-Selection_Synergy.jsonl"
 """The same rows, readable without pyarrow; written by the twin."""
 COMBINATIONS = ("t", "i", "a", "ta", "ti", "ia", "tia")
 """Text, image, audio, in the order and spelling of the benchmark's `selection`."""
+_LAYOUT = f"data/MODALITY_instruct/test.json for text, image, audio and video, and {PARQUET} or {JSONL}"
 _SUM_TOLERANCE = 0.02
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -95,15 +97,15 @@ def locate(source: DataSource, repository: str, revision: str, file: str) -> Fou
     if source.kind != "hub":
         assert source.path is not None
         return Found(source.path)
-    root = download(repository, revision, (file,))
+    root = download(repository, revision, (file,), licence=about.LICENCE)
     commit = "" if root.name == revision else f" (commit {root.name})"
     return Found(root, f"hub data set {repository} at {revision}{commit}")
 
 
 def read_prompts(path: Path) -> tuple[Prompt, ...]:
     """The prompts of text_instruct and image_instruct. Raises DataError naming file, row and field."""
-    rows = _records(path, _PromptRow)
-    _check_unique(path, "prompt_id", [row.prompt_id for row in rows])
+    rows = _rows(path, _PromptRow, "prompt_id")
+    check_unique(path, "prompt_id", [row.prompt_id for row in rows])
     return tuple(Prompt(row.prompt_id, row.prompt) for row in rows)
 
 
@@ -114,9 +116,9 @@ def read_questions(path: Path) -> tuple[Prompt, ...]:
     """
     prompts: dict[str, tuple[str, list[Question]]] = {}
     seen: set[tuple[str, str]] = set()
-    for number, row in enumerate(_records(path, _QuestionRow)):
+    for number, row in enumerate(_rows(path, _QuestionRow, "prompt_id")):
         prompt, questions = prompts.setdefault(row.prompt_id, (row.prompt, []))
-        where = f"{path}, row {number} (prompt_id {row.prompt_id!r})"
+        where = place(path, number, row, "prompt_id")
         if row.prompt != prompt:
             raise DataError(f"{where}: field `prompt` differs from an earlier row of the same prompt_id")
         if (row.prompt_id, row.question_id) in seen:
@@ -132,78 +134,28 @@ def read_instructions(root: Path) -> tuple[Instruction, ...]:
     Raises DataError naming file, row and field, MissingExtra where only the parquet file is there and pyarrow
     is not.
     """
-    path = root / PARQUET
-    rows = _parquet_rows(path) if path.is_file() else None
-    if rows is None:
-        path = root / JSONL
-        rows = _json_rows(path)
-    found = tuple(_record(path, number, row, Instruction) for number, row in enumerate(rows))
+    path, rows = _instruction_rows(root)
+    found = tuple(records(path, rows, Instruction, "instruction_uid"))
     for number, row in enumerate(found):
-        _check_votes(f"{path}, row {number} (instruction_uid {row.instruction_uid!r})", row.selection)
-    _check_unique(path, "instruction_uid", [row.instruction_uid for row in found])
+        _check_votes(place(path, number, row, "instruction_uid"), row.selection)
+    check_unique(path, "instruction_uid", [row.instruction_uid for row in found])
     return found
 
 
-def revision_of(records: Sequence[msgspec.Struct]) -> str:
-    """Hash of the rows that are used: the same for the same rows, in whatever file they came."""
-    return hashlib.sha256(msgspec.json.encode(records, order="deterministic")).hexdigest()[:16]
+def _rows(path: Path, kind: type[R], key: str) -> list[R]:
+    return records(path, json_rows(path, _LAYOUT), kind, key)
 
 
-def _records(path: Path, kind: type[R]) -> list[R]:
-    return [_record(path, number, row, kind) for number, row in enumerate(_json_rows(path))]
-
-
-def _record(path: Path, number: int, value: Any, kind: type[R]) -> R:
-    where = f"{path}, row {number}"
-    if isinstance(value, dict):
-        value = {
-            name: str(v) if name.endswith("_id") and isinstance(v, int) and not isinstance(v, bool) else v
-            for name, v in value.items()
-        }
-        where += "".join(
-            f" ({name} {value[name]!r})" for name in ("prompt_id", "instruction_uid") if name in value
-        )
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as fault:
-        raise DataError(f"{where}: {fault}") from None
-
-
-def _json_rows(path: Path) -> list[Any]:
-    """The rows of a JSON list or of JSON lines."""
-    try:
-        text = path.read_bytes()
-        read = msgspec.json.Decoder()
-        rows = read.decode(text) if text.lstrip()[:1] == b"[" else read.decode_lines(text)
-    except FileNotFoundError:
-        expected = f"{instruction_file('text')} (image, audio, video likewise) and {PARQUET} or {JSONL}"
-        raise DataError(f"{path}: not there; AMG's folder holds {expected}") from None
-    except (OSError, msgspec.MsgspecError, RecursionError) as fault:
-        raise DataError(f"{path}: neither a JSON list nor JSON lines: {fault}") from None
-    if not rows:
-        raise DataError(f"{path}: no rows")
-    return list(rows)
-
-
-def _parquet_rows(path: Path) -> list[Any] | None:
-    """The file's rows; None where pyarrow is not installed and the same rows lie beside it as JSON lines."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        if path.with_name(JSONL).is_file():
-            return None
-        raise MissingExtra(
-            f"{path}: reading parquet needs pyarrow: pip install 'eval-anything[hub]'"
-        ) from None
-    try:
-        rows: list[Any] = pyarrow.parquet.read_table(path).to_pylist()
-    except (OSError, pyarrow.ArrowException) as fault:
-        first = str(fault).strip().splitlines()[0]
-        raise DataError(f"{path}: not readable as parquet: {first}") from None
-    if not rows:
-        raise DataError(f"{path}: no rows")
-    return rows
+def _instruction_rows(root: Path) -> tuple[Path, list[Any]]:
+    """The parquet file's rows, or those of the JSON lines where there is no parquet file or no pyarrow."""
+    path, plain = root / PARQUET, root / JSONL
+    if path.is_file():
+        try:
+            return path, parquet_rows(path, _LAYOUT)
+        except MissingExtra:
+            if not plain.is_file():
+                raise
+    return plain, json_rows(plain, _LAYOUT)
 
 
 def _letter(where: str, text: str) -> Letter:
@@ -226,11 +178,3 @@ def _check_votes(where: str, votes: Mapping[str, float]) -> None:
     total = math.fsum(votes.values())
     if abs(total - 1) > _SUM_TOLERANCE:
         raise DataError(f"{where}: the shares in `selection` sum to {total:.3f}, not to 1")
-
-
-def _check_unique(path: Path, field: str, values: Sequence[str]) -> None:
-    seen: set[str] = set()
-    for number, value in enumerate(values):
-        if value in seen:
-            raise DataError(f"{path}, row {number}: {field} {value!r} occurs twice")
-        seen.add(value)

@@ -15,6 +15,7 @@ import msgspec
 
 from eval_anything.judge import Case, Rubric
 from eval_anything.prompts import PromptSet
+from eval_anything.records import revision_of
 from eval_anything.stats.aggregate import Means
 from eval_anything.task import Dataset, DataSource, Task
 from eval_anything.tasks.amg import about, data
@@ -72,7 +73,7 @@ class Instruction(Task):
         return Dataset(
             kind=source.kind,
             root=found.root,
-            revision=data.revision_of(prompts),
+            revision=revision_of(prompts),
             size=len(prompts),
             records=prompts,
             notes=(found.note,) if found.note else (),

@@ -12,6 +12,7 @@ import msgspec
 
 from eval_anything.judge import Case, Rubric
 from eval_anything.judges.votes import ALPHAS
+from eval_anything.records import revision_of
 from eval_anything.stats.aggregate import Means
 from eval_anything.task import Dataset, DataSource, Task
 from eval_anything.tasks.amg import about, data
@@ -78,7 +79,7 @@ def open_instructions(source: DataSource, revision: str) -> Dataset:
     return Dataset(
         kind=source.kind,
         root=found.root,
-        revision=data.revision_of(rows),
+        revision=revision_of(rows),
         size=len(rows),
         records=rows,
         notes=(found.note,) if found.note else (),

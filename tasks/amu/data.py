@@ -22,6 +22,7 @@ from eval_anything.values import Modality
 REPOSITORY = "PKU-Alignment/EvalAnything-AMU"
 REVISION = "0d8b8cfb187992ff503c73c82df1fe64ca083e44"
 """The commit that this project was written against."""
+LICENCE = "CC BY-NC 4.0 (data)"
 DIMENSIONS = ("perception", "reasoning", "instruction-following", "safety")
 ANNOTATIONS = 10
 _ARCHIVES = ("visual.tar.gz", "auditory.tar.gz")
@@ -63,7 +64,7 @@ class Folder(msgspec.Struct, frozen=True):
 
 def locate(source: DataSource, revision: str) -> Folder:
     """Find (and where needed download and unpack) the files. Raises DataError naming what is missing."""
-    root = download(REPOSITORY, revision, _FILES) if source.kind == "hub" else source.path
+    root = download(REPOSITORY, revision, _FILES, licence=LICENCE) if source.kind == "hub" else source.path
     assert root is not None
     config = root / "config.json"
     if not config.is_file():

@@ -48,7 +48,7 @@ class AMU(Task):
     title = "AMU: all-modality understanding"
     summary = "open questions that need text, vision and sound together; ten human references; a judge"
     inputs = ("text", "image", "audio", "video")
-    licence = "CC BY-NC 4.0 (data)"
+    licence = data.LICENCE
     citation = (
         "Ji et al., Align Anything: Training All-Modality Models to Follow Instructions with Language"
         " Feedback, arXiv 2412.15838, 2024"

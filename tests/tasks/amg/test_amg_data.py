@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from servers.hub_server import HubServer
 
 from eval_anything.errors import DataError, MissingExtra
+from eval_anything.records import revision_of
 from eval_anything.tasks.amg import data
 from eval_anything.tasks.amg.twin import write_instructions, write_selection
 
@@ -55,7 +56,7 @@ def test_prompts_are_read_from_a_list_and_from_lines_and_numeric_ids_become_text
     lines.write_text("\n".join(json.dumps(row) for row in rows))
     assert as_list == data.read_prompts(lines)
     assert [(p.prompt_id, p.prompt) for p in as_list] == [("1", "Draw."), ("2", "Sing.")]
-    assert data.revision_of(as_list) != data.revision_of(as_list[:1])
+    assert revision_of(as_list) != revision_of(as_list[:1])
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def test_a_file_that_is_not_json_is_named(tmp_path: Path, text: str) -> None:
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"data/text_instruct/test\.json: not there; AMG's folder holds"):
+    with pytest.raises(DataError, match=r"data/text_instruct/test\.json: not there; expected data/MODALITY"):
         data.read_prompts(tmp_path / data.instruction_file("text"))
     with pytest.raises(DataError, match=rf"{data.JSONL}: not there.*{data.PARQUET}"):
         data.read_instructions(tmp_path)
@@ -160,7 +161,7 @@ def test_parquet_and_lines_hold_the_same_rows_and_are_the_same_data(tmp_path: Pa
     (tmp_path / "both" / data.PARQUET).unlink()
     from_lines = data.read_instructions(tmp_path / "both")
     assert from_parquet == from_lines
-    assert data.revision_of(from_parquet) == data.revision_of(from_lines)
+    assert revision_of(from_parquet) == revision_of(from_lines)
 
 
 def test_the_parquet_file_counts_where_both_are_there(tmp_path: Path) -> None:
@@ -202,6 +203,7 @@ OPEN = """
 import sys
 from eval_anything.errors import DataError
 from eval_anything.options import parse
+from eval_anything.records import revision_of
 from eval_anything.task import DataSource
 from eval_anything.tasks.amg.instruction import InstructionAudio
 from eval_anything.tasks.amg.selection import Selection
@@ -276,7 +278,9 @@ def test_selection_is_fetched_at_its_pinned_commit(tmp_path: Path) -> None:
         )
         done = from_hub(server.url, "selection", "f" * 40, tmp_path / "home")
         assert done.returncode == 1
-        assert done.stderr.startswith("DataError: hub data set PKU-Alignment/EvalAnything-Selection_Synergy")
+        line, fault = done.stderr.splitlines()
+        assert line.endswith("licence: CC BY-NC 4.0 (data)"), "shown before the download"
+        assert fault.startswith("DataError: hub data set PKU-Alignment/EvalAnything-Selection_Synergy")
         assert "--data synthetic" in done.stderr
 
     with_hub(data.SELECTION, data.SELECTION_REVISION, files_below(tmp_path / "selection"), use)

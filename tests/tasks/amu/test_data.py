@@ -204,7 +204,9 @@ def test_an_unknown_revision_and_no_network_are_one_clear_line(twin: Path, tmp_p
     def use(server: HubServer) -> None:
         done = from_hub(server.url, "0" * 40, tmp_path)
         assert done.returncode == 1
-        assert done.stderr.startswith("DataError: hub data set PKU-Alignment/EvalAnything-AMU at 000")
+        line, fault = done.stderr.splitlines()
+        assert line.endswith("licence: CC BY-NC 4.0 (data)"), "shown before the download"
+        assert fault.startswith("DataError: hub data set PKU-Alignment/EvalAnything-AMU at 000")
 
     with_hub(twin, use)
     done = from_hub("http://127.0.0.1:9", data.REVISION, tmp_path / "empty", HF_HUB_OFFLINE="1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import hashlib
 import io
 import os
 import secrets
@@ -15,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Final, Self, cast
 
 from eval_anything.errors import DataError, StorageError
+from eval_anything.home import home
 from eval_anything.media import zipped
 from eval_anything.media.limits import DEFAULT_LIMITS, MediaLimits
 from eval_anything.media.members import MARKER, Budget, Refused, inner_path, naming
@@ -47,6 +49,20 @@ def unpack(archive: Path, into: Path, limits: MediaLimits = DEFAULT_LIMITS) -> P
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return into
+
+
+def unpack_cached(archive: Path, name: str) -> Path:
+    """Unpack `archive` into the cache folder of the data set `name`, once, and return where it is.
+
+    An archive of the same path, size and time of change is the same. Raises as `unpack` does.
+    """
+    try:
+        known = archive.stat()
+    except OSError as fault:
+        raise DataError(f"{archive}: {fault.strerror}") from None
+    identity = f"{archive.resolve()}\0{known.st_size}\0{known.st_mtime_ns}"
+    digest = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()
+    return unpack(archive, home() / "data" / name / digest[:24])
 
 
 def write_tar_gz(archive: Path, files: Iterable[tuple[str, bytes | Path]]) -> None:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval_anything.errors import DataError
-from eval_anything.media.archive import unpack, write_tar_gz
+from eval_anything.media.archive import unpack, unpack_cached, write_tar_gz
 from eval_anything.media.limits import MediaLimits
 
 
@@ -206,3 +206,17 @@ def test_archives_of_equal_content_are_equal(tmp_path: Path) -> None:
     assert (into / "a.bin").read_bytes() == b"from a file"
     assert (into / "b/x.txt").read_bytes() == b"bytes"
     assert (into / "\u00e9.txt").read_bytes() == b""
+
+
+def test_the_cache_knows_an_archive_by_its_path_size_and_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVAL_ANYTHING_HOME", str(tmp_path / "home"))
+    archive = _tar(tmp_path / "a.tar", ("x", b"1"))
+    first = unpack_cached(archive, "bench")
+    assert first.parent == tmp_path / "home" / "data" / "bench"
+    assert unpack_cached(archive, "bench") == first
+    os.utime(archive, ns=(1, 1))
+    assert unpack_cached(archive, "bench") != first
+    with pytest.raises(DataError, match="No such file"):
+        unpack_cached(tmp_path / "b.tar", "bench")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from eval_anything.judges.synergy.config import RewardConfig
@@ -86,10 +85,3 @@ class Projector(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         projected: Tensor = self.linear_2(nn.functional.gelu(self.linear_1(features)))
         return projected
-
-
-def expected_tensors(config: RewardConfig) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of all tensors that a score needs; nothing is allocated."""
-    with torch.device("meta"):
-        model = AnyRewardModel(config)
-    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -149,10 +149,18 @@ def digest(folder: Path, *, nested: bool = False, more: Iterable[str] = ()) -> t
     weights = sorted({p for pattern in ("*.safetensors", *more) for p in glob(pattern) if p.is_file()})
     full = sum(p.stat().st_size for p in weights) <= _FULL_HASH_LIMIT
     parts = [_hashed(p, True) for p in small] + [_hashed(p, full) for p in weights]
-    lines = (
-        f"{path.relative_to(folder)}\0{part}\n" for path, part in zip([*small, *weights], parts, strict=True)
-    )
-    return hashlib.sha256("".join(lines).encode()).hexdigest(), full
+    return _together(folder, [*small, *weights], parts), full
+
+
+def digest_of(files: Sequence[Path]) -> str:
+    """The same for these files alone, which lie in one folder; each is read whole up to 4 GB."""
+    parts = [_hashed(p, p.stat().st_size <= _FULL_HASH_LIMIT) for p in files]
+    return _together(files[0].parent, files, parts)
+
+
+def _together(folder: Path, files: Sequence[Path], parts: Sequence[str]) -> str:
+    lines = (f"{path.relative_to(folder)}\0{part}\n" for path, part in zip(files, parts, strict=True))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _hashed(path: Path, whole: bool) -> str:

@@ -1,7 +1,8 @@
-"""Registries of tasks, models, judges, agents, groups: lazy; found through entry points or a folder.
+"""Registries of tasks, models, judges, agents, groups and reported results: lazy; found through entry points
+or a folder.
 
-A plug-in is a class: a `Task`, `Model`, `Judge`, `Agent` or `Group`. An installed package names it in its
-metadata,
+A plug-in is a class: a `Task`, `Model`, `Judge`, `Agent`, `Group` or `ReportedResults`. An installed package
+names it in its metadata,
 
     [project.entry-points."eval_anything.tasks"]
     my_task = "my_package.my_task:MyTask"
@@ -107,6 +108,12 @@ def _group() -> type[Any]:
     return Group
 
 
+def _reported() -> type[Any]:
+    from eval_anything.reported import ReportedResults
+
+    return ReportedResults
+
+
 class Plugins:
     """The registries of one run: what is installed, and what `--include` adds for it alone."""
 
@@ -116,11 +123,12 @@ class Plugins:
         self.judges: Registry[Any] = Registry("judge", _judge)
         self.agents: Registry[Any] = Registry("agent", _agent)
         self.groups: Registry[Any] = Registry("group", _group)
+        self.reported: Registry[Any] = Registry("reported_result", _reported)
         for path in include:
             self.include(Path(path))
 
     def include(self, path: Path) -> None:
-        """Add every Task, Model, Judge, Agent and Group that the Python files of a folder (or a file) define.
+        """Add every plug-in class (Task, Model ...) that the Python files of a folder (or a file) define.
 
         Files are imported, so they are trusted as any code that one runs. Raises UsageError where nothing
         is found or a file does not import.
@@ -138,7 +146,8 @@ class Plugins:
             raise UsageError(f"--include: {path} defines no task, model, judge, agent or group")
 
     def _add_class(self, value: type, file: Path) -> bool:
-        for registry in (self.tasks, self.models, self.judges, self.agents, self.groups):
+        kinds = (self.tasks, self.models, self.judges, self.agents, self.groups, self.reported)
+        for registry in kinds:
             base, name = registry._base(), getattr(value, "name", None)
             if registry is self.models:
                 name = getattr(value, "provider", None)

@@ -8,8 +8,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 if TYPE_CHECKING:
     from eval_anything.registry import Plugins
+    from eval_anything.reported import Reported
 
 SUMMARY = "Show a task (what it asks and measures, its data, judge, options, licence, card), or a group."
 EXAMPLES = """  eval-anything show amu
@@ -33,9 +36,9 @@ def execute(args: argparse.Namespace) -> int:
     if args.task in plugins.groups.names():
         return _show_group(plugins, args)
     task = plugins.tasks.get(args.task)
-    facts = _facts(task)
+    facts, reported = _facts(task), _reported(plugins, args.task)
     if args.json:
-        print(json.dumps(facts, indent=2))
+        print(json.dumps({**facts, "reported": msgspec.to_builtins(reported)}, indent=2))
         return 0
     print(f"{task.title}\n")
     for name, value in facts.items():
@@ -47,6 +50,7 @@ def execute(args: argparse.Namespace) -> int:
             print(f"  {option['name']} = {option['default']}\n      {option['help']}")
     if facts["profiles"]:
         _show_profiles(facts["profiles"])
+    _show_reported(reported)
     card = Path(inspect.getfile(task)).parent / "README.md"
     if card.is_file():
         print(f"\n{card.read_text(encoding='utf-8').strip()}")
@@ -64,15 +68,29 @@ def _show_profiles(profiles: dict[str, Any]) -> None:
 
 
 def _show_group(plugins: Plugins, args: argparse.Namespace) -> int:
-    group = plugins.groups.get(args.task)
+    group, reported = plugins.groups.get(args.task), _reported(plugins, args.task)
     facts = {"name": group.name, "summary": group.summary, "tasks": list(group.tasks)}
     if args.json:
-        print(json.dumps(facts, indent=2))
+        print(json.dumps({**facts, "reported": msgspec.to_builtins(reported)}, indent=2))
         return 0
     print(f"{group.name}: {group.summary}\n\ntasks (eval-anything show TASK says more):")
     for name in group.tasks:
         print(f"  {name}: {plugins.tasks.get(name).summary}")
+    _show_reported(reported)
     return 0
+
+
+def _reported(plugins: Plugins, task: str) -> list[Reported]:
+    """What others report for the task or group, by whatever package it comes with."""
+    collections = [plugins.reported.get(name)() for name in plugins.reported.names()]
+    return [row for collection in collections for row in collection.results() if row.task == task]
+
+
+def _show_reported(reported: list[Reported]) -> None:
+    from eval_anything.results.reported import reported_text
+
+    if reported:
+        print(f"\nreported by others, not measured here:\n\n{reported_text(reported)}")
 
 
 def _facts(task: Any) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from eval_anything.judges.prompting import compose, contents
 from eval_anything.suggest import unknown
 from eval_anything.values import Score, ScoreState, Usage
 
-Ratings = tuple[float, float]
-"""Of the answer shown first, and of the one shown second."""
+Ratings = tuple[float | None, float]
+"""Of the answer shown first (None where the rule does not read it), and of the one shown second."""
 Rule = Callable[[str, PairRubric], tuple[Ratings | None, str]]
 """Reads a reply: the two ratings, or None and why there are none."""
 
@@ -71,7 +71,45 @@ def llava(reply: str, rubric: PairRubric) -> tuple[Ratings | None, str]:
     return (first, second), ""
 
 
-RULES: Mapping[str, Rule] = {"strict": strict, "llava": llava}
+def air(reply: str, rubric: PairRubric) -> tuple[Ratings | None, str]:
+    """AIR-Bench's own rule: without its line breaks, the reply is two whole numbers with one space between,
+    neither above the scale; one below it counts as it is."""
+    pieces = _pieces(reply)
+    ratings = tuple(map(_whole, pieces))
+    if len(ratings) != 2:
+        return None, f"{len(pieces)} words in the judge's reply, not two numbers with one space between"
+    first, second = ratings
+    if first is None or second is None:
+        return None, "the judge's reply is not two whole numbers"
+    if max(first, second) > rubric.high:
+        return None, f"rating {max(first, second)} is above the scale, which ends at {rubric.high:g}"
+    return (first, second), ""
+
+
+def second(reply: str, rubric: PairRubric) -> tuple[Ratings | None, str]:
+    """Align Anything's rule for AIR-Bench: the second of the words that single spaces part is a whole number
+    on the scale; no other word is read."""
+    pieces = _pieces(reply)
+    rating = _whole(pieces[1]) if len(pieces) > 1 else None
+    if rating is None:
+        return None, "the second word of the judge's reply is not a whole number"
+    if not rubric.low <= rating <= rubric.high:
+        return None, f"rating {rating} is not on the scale from {rubric.low:g} to {rubric.high:g}"
+    return (None, rating), ""
+
+
+def _pieces(reply: str) -> list[str]:
+    return reply.strip().replace("\n", "").split(" ")
+
+
+def _whole(text: str) -> int | None:
+    try:
+        return int(text)  # as the scripts read it: "+8", "1_0" and digits of other scripts are numbers
+    except ValueError:
+        return None
+
+
+RULES: Mapping[str, Rule] = {"strict": strict, "llava": llava, "air": air, "second": second}
 """By the names that protocols use."""
 
 
@@ -109,16 +147,19 @@ class PairJudge(Judge):
         return RULES[name]
 
     def _scored(self, rubric: PairRubric, asked: Mapping[tuple[Side, Side], Asked[Ratings]]) -> Score:
-        """A sample counts only where every order that was asked has a verdict."""
+        """A sample counts where every order that was asked has a verdict; or one of them, if so said."""
         components: dict[str, float | None] = {}
         rated: dict[Side, list[float]] = {"reference": [], "response": []}
         for order, one in asked.items():
-            for side, ratings in rated.items():
-                rating = None if one.verdict is None else one.verdict[order.index(side)]
+            ratings = dict(zip(order, one.verdict or (None, None), strict=True))
+            for side, known in rated.items():
+                if (rating := ratings[side]) is not None:
+                    known.append(rating)
                 if len(asked) > 1:
                     components[f"{side}, {order[0]} first"] = rating
-                if rating is not None:
-                    ratings.append(rating)
+            if len(asked) > 1:
+                won = _win(ratings["response"], ratings["reference"], rubric.tie)
+                components[f"win, {order[0]} first"] = won
         usage = sum((one.usage for one in asked.values()), Usage())
         details = {
             "replies": [
@@ -127,10 +168,11 @@ class PairJudge(Judge):
             ]
         }
         failed = [one for one in asked.values() if one.verdict is None]
-        if failed:
+        outage = any(one.state == "judge_error" for one in failed)
+        if failed and (outage or len(failed) == len(asked) or not rubric.each_order):
             return self._missing(rubric, failed, components, usage=usage, details=details)
-        reference, response = (sum(rated[side]) / len(asked) for side in ("reference", "response"))
-        components |= {"reference": reference, "win": _win(response, reference)}
+        response, reference = _mean(rated["response"]), _mean(rated["reference"])
+        components |= {"reference": reference, "win": _win(response, reference, rubric.tie)}
         return Score(
             value=response,
             state="scored",
@@ -160,6 +202,12 @@ class PairJudge(Judge):
         )
 
 
-def _win(response: float, reference: float) -> float:
-    """1 where the answer is rated higher, 0.5 for a tie."""
-    return 0.5 if response == reference else float(response > reference)
+def _mean(ratings: list[float]) -> float | None:
+    return sum(ratings) / len(ratings) if ratings else None
+
+
+def _win(response: float | None, reference: float | None, tie: float) -> float | None:
+    """1 where the answer is rated higher, `tie` for equal ratings; None where either has none."""
+    if response is None or reference is None:
+        return None
+    return tie if response == reference else float(response > reference)

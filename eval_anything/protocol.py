@@ -85,6 +85,8 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """protocol.yaml, apart from the protocol's own fields."""
 
+    templates: str = "."
+    """Folder of the prompt templates, relative to this one; protocols of one shape may share theirs."""
     profiles: dict[Profile, dict[str, Any]] = {}
     differences: dict[str, str] = {}
     """By quirk, or by any other name: one sentence of what is published and what is done here."""
@@ -112,6 +114,11 @@ def load(folder: Path, profile: Profile) -> Protocol:
         if quirk not in file.differences:
             raise DataError(f"{path}, profile {profile}: {unknown('quirk', quirk, file.differences)}")
     return found
+
+
+def templates(folder: Path) -> Path:
+    """Where the prompt templates of the protocol in `folder` are."""
+    return (folder / _read(folder / FILE)[1].templates).resolve()
 
 
 def settings(folder: Path) -> dict[str, dict[Profile, Any]]:
@@ -177,7 +184,8 @@ class ProfileOptions(msgspec.Struct, frozen=True):
 
 
 class ProtocolTask(Task):
-    """A task whose judge is the folder `judge/` beside its module: prompts and protocol, in profiles."""
+    """A task whose judge is the folder `judge/` beside its module: prompts and protocol, in profiles where its
+    options have one."""
 
     judge_folder: ClassVar[str] = "judge"
     Options = ProfileOptions
@@ -186,10 +194,11 @@ class ProtocolTask(Task):
         """Raises DataError where the folder is damaged, or `prompts` holds nothing that could replace any."""
         self.options = options
         folder = self.protocol_folder()
-        self.protocol = load(folder, options.profile)
+        self.protocol = load(folder, getattr(options, "profile", "corrected"))
         self.judge = self.protocol.shape
         self.protocol_judge = self.protocol.spec
         self.judge_options = self.protocol.judge_options
+        folder = templates(folder)
         names = sorted(file.stem for file in folder.glob("*.md"))
         originals = {} if prompts is None else self.read_originals(prompts)
         self.prompts = PromptSet(folder, names, None if originals else prompts)

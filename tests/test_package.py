@@ -100,7 +100,7 @@ def test_the_wheel_holds_code_prompts_cards_and_the_typing_marker(wheel: Path) -
     assert "eval_anything/tasks/amu/task.py" in names
     assert "eval_anything/tasks/amu/README.md" in names
     assert {
-        f"eval_anything/tasks/amu/prompts/{p.name}" for p in (ROOT / "tasks/amu/prompts").iterdir()
+        f"eval_anything/tasks/amu/judge/{p.name}" for p in (ROOT / "tasks/amu/judge").iterdir()
     } <= names
     assert not any(name.startswith(("tests/", "tasks/", "bench/")) for name in names)
 

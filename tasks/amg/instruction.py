@@ -14,12 +14,12 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from eval_anything.judge import Case, Rubric
-from eval_anything.prompts import PromptSet
+from eval_anything.protocol import ProtocolTask
 from eval_anything.records import revision_of
 from eval_anything.stats.aggregate import Means
-from eval_anything.task import Dataset, DataSource, Task
+from eval_anything.task import Dataset, DataSource
 from eval_anything.tasks.amg import about, data
-from eval_anything.values import Message, Modality, Params, Response, Sample, Score, Text, part_modality
+from eval_anything.values import Message, Modality, Response, Sample, Score, Text, part_modality
 
 MissingMedia = Literal["zero", "skip"]
 Weighting = Literal["question", "prompt"]
@@ -42,12 +42,10 @@ class QuestionOptions(ImageOptions, frozen=True):
     count more. prompt: every prompt counts alike."""
 
 
-class Instruction(Task):
+class Instruction(ProtocolTask):
     """What the four modalities share; subclasses name theirs."""
 
     modality: ClassVar[Modality]
-    lowest: ClassVar[float] = 0
-    """The low end of the scale."""
     version = "1"
     inputs = ("text",)
     licence = about.LICENCE
@@ -56,12 +54,6 @@ class Instruction(Task):
     data_kinds = ("hub", "path", "synthetic")
     offline_judge = "scene"
     offline_tool = "synthetic/scene"
-    prompt_names: ClassVar[tuple[str, str]]
-    """The judge's system prompt and the template of its user turn, in prompts/."""
-
-    def __init__(self, options: Any, prompts: Path | None = None) -> None:
-        self.options = options
-        self.prompts = PromptSet(Path(__file__).parent / "prompts", self.prompt_names, prompts)
 
     def read(self, path: Path) -> tuple[data.Prompt, ...]:
         return data.read_prompts(path)
@@ -106,10 +98,7 @@ class Instruction(Task):
         )
 
     def aggregation(self) -> Means:
-        return Means(overall=self.modality, low=self.lowest, high=10)
-
-    def identity(self) -> dict[str, Any]:
-        return {"prompts": self.prompts.digest()}
+        return Means(overall=self.modality, low=self.protocol.scale[0], high=self.protocol.scale[1])
 
     @classmethod
     def write_synthetic(cls, out: Path, n: int | None, seed: int) -> None:
@@ -121,31 +110,19 @@ class Instruction(Task):
 class _Rated(Instruction):
     """Rated by a judging model in two lines, `<Score>: [[n]]` and `<Explanation>: [[...]]`."""
 
-    judge = "rubric"
-    protocol_judge = "openai/gpt-4o"
-
     def case(self, sample: Sample, response: Response) -> Case:
-        system, user = (self.prompts[name] for name in self.prompt_names)
-        rubric = Rubric(
-            system=system,
-            user=user,
+        rubric = self.protocol.rubric(
+            Rubric,
+            system=self.prompts["system"],
+            user=self.prompts["user"],
             values={"prompt": prompt_text(sample)},
             untrusted=("prompt",),
-            parse="score",
-            media=self.modality != "text",
-            low=self.lowest,
-            high=10,
-            attempts=3,
-            params=Params(temperature=0.5),
         )
         return Case(sample=sample, response=response, rubric=rubric)
 
 
 class _Questioned(Instruction):
     """A judging model answers multiple-choice questions about the medium."""
-
-    judge = "choice"
-    prompt_names = ("choice_system", "choice_user")
 
     def read(self, path: Path) -> tuple[data.Prompt, ...]:
         return data.read_questions(path)
@@ -160,16 +137,7 @@ class _Questioned(Instruction):
         return float(len(sample.metadata["questions"])) if self.options.weighting == "question" else 1.0
 
     def case(self, sample: Sample, response: Response) -> Case:
-        system, user = (self.prompts[name] for name in self.prompt_names)
-        rubric = Rubric(
-            system=system,
-            user=user,
-            media=True,
-            low=0,
-            high=10,
-            attempts=3,
-            params=Params(temperature=0.01, max_tokens=128),
-        )
+        rubric = self.protocol.rubric(Rubric, system=self.prompts["system"], user=self.prompts["user"])
         return Case(sample=sample, response=response, rubric=rubric)
 
 
@@ -180,8 +148,7 @@ class InstructionText(_Rated):
     modality = "text"
     outputs = ("text",)
     required = ("text",)
-    lowest = 1
-    prompt_names = ("text_system", "text_user")
+    judge_folder = "text_judge"
     Options = TextOptions
 
 
@@ -192,7 +159,7 @@ class InstructionImage(_Rated):
     modality = "image"
     outputs = ("image",)
     required = ("image",)
-    prompt_names = ("image_system", "image_user")
+    judge_folder = "image_judge"
     Options = ImageOptions
 
 
@@ -203,7 +170,7 @@ class InstructionAudio(_Questioned):
     modality = "audio"
     outputs = ("audio",)
     required = ("audio",)
-    protocol_judge = "hf/Qwen/Qwen2-Audio-7B-Instruct"
+    judge_folder = "audio_judge"
     Options = QuestionOptions
 
 
@@ -214,7 +181,7 @@ class InstructionVideo(_Questioned):
     modality = "video"
     outputs = ("video",)
     required = ("video",)
-    protocol_judge = "hf/Qwen/Qwen2-VL-7B-Instruct"
+    judge_folder = "video_judge"
     Options = QuestionOptions
 
 

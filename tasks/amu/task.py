@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from eval_anything.errors import DataError
 from eval_anything.judge import Case, Rubric
-from eval_anything.prompts import PromptSet, string_constants
+from eval_anything.prompts import string_constants
+from eval_anything.protocol import ProtocolTask
 from eval_anything.stats.aggregate import Means
-from eval_anything.task import Dataset, DataSource, Task
+from eval_anything.task import Dataset, DataSource
 from eval_anything.tasks.amu import data
 from eval_anything.tasks.amu.data import DIMENSIONS, Record
 from eval_anything.values import File, Message, Params, Reference, Response, Sample, Text
 
-_PROMPTS = ("system_default", "system_safety", "system_instruction_following", "user")
 _SYSTEM_OF = {"safety": "system_safety", "instruction-following": "system_instruction_following"}
 _PUBLISHED = {
     "SYSTEM_PROMPT_DEFAULT": "system_default",
@@ -42,7 +42,7 @@ class AMUOptions(msgspec.Struct, frozen=True):
     """Commit or branch of the hub data set."""
 
 
-class AMU(Task):
+class AMU(ProtocolTask):
     name = "amu"
     version = "1"
     title = "AMU: all-modality understanding"
@@ -55,15 +55,9 @@ class AMU(Task):
     )
     homepage = "https://huggingface.co/datasets/PKU-Alignment/EvalAnything-AMU"
     data_kinds = ("hub", "path", "synthetic")
-    judge = "rubric"
-    protocol_judge = "openai/gpt-4o"
     offline_judge = "reference"
     Options = AMUOptions
     params = Params(temperature=0.0, max_tokens=1024)
-
-    def __init__(self, options: AMUOptions, prompts: Path | None = None) -> None:
-        self.options = options
-        self.prompts = PromptSet(Path(__file__).parent / "prompts", _PROMPTS, prompts)
 
     def open(self, source: DataSource) -> Dataset:
         folder = data.locate(source, self.options.revision)
@@ -96,22 +90,11 @@ class AMU(Task):
             for channel in ("visual", "auditory"):
                 values[f"{channel}_keywords_{i}"] = " ".join(reference.keywords.get(channel, ()))
         system = self.prompts[_SYSTEM_OF.get(sample.group, "system_default")]
-        rubric = Rubric(
-            system=system,
-            user=self.prompts["user"],
-            values=values,
-            low=1,
-            high=10,
-            attempts=3,
-            params=Params(temperature=0.5),
-        )
+        rubric = self.protocol.rubric(Rubric, system=system, user=self.prompts["user"], values=values)
         return Case(sample=sample, response=response, rubric=rubric)
 
     def aggregation(self) -> Means:
         return Means(overall="AMU", groups=DIMENSIONS, low=1, high=10)
-
-    def identity(self) -> dict[str, Any]:
-        return {"prompts": self.prompts.digest()}
 
     @classmethod
     def write_synthetic(cls, out: Path, n: int | None, seed: int) -> None:

@@ -170,11 +170,11 @@ def test_wrong_options_and_files_are_named(twins: Path, tmp_path: Path) -> None:
 
 def test_prompts_can_be_replaced_and_are_part_of_the_identity(tmp_path: Path) -> None:
     own = made(InstructionText)
-    (tmp_path / "text_user.md").write_text("{prompt} and {response}")
+    (tmp_path / "user.md").write_text("{prompt} and {response}")
     replaced = InstructionText(own.options, tmp_path)
     assert replaced.identity() != own.identity()
-    assert replaced.prompts["text_user"] == "{prompt} and {response}"
-    (tmp_path / "text_user.md").write_text("{prompt}")
+    assert replaced.prompts["user"] == "{prompt} and {response}"
+    (tmp_path / "user.md").write_text("{prompt}")
     with pytest.raises(DataError, match="the judge would not see the answer"):
         InstructionText(own.options, tmp_path)
 

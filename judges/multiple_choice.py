@@ -1,7 +1,8 @@
 """`multiple_choice`: is the option that the model's own answer chooses the right one? Offline, no model.
 
-A sample's `metadata` has `options`, the text of each by its letter, and `answer`, the right one's letter.
-AIR-Bench's foundation half; `choice` is for questions that a judging model answers about an answer's media.
+A sample's `metadata` has `options`, the text of each by its letter, and `answer`, the right one's letter (or
+letters, where two options read the same). AIR-Bench's foundation half; `choice` is for questions that a
+judging model answers about an answer's media.
 """
 
 from __future__ import annotations
@@ -26,15 +27,30 @@ class MultipleChoiceOptions(msgspec.Struct, frozen=True):
 
 
 def strict(answer: str, options: Mapping[str, str]) -> str | None:
-    """The one option that the answer settles on, by its letter, or by its text and nothing else."""
+    """The one option that the answer settles on: by its letter, or by its text and nothing else.
+
+    A bare letter is a letter, also where it is another option's text; of options with the same text, the text
+    names neither.
+    """
     plain = answer.strip().strip(".\"'").casefold()
-    named = [name for name, text in options.items() if text.strip().casefold() == plain]
-    if len(named) == 1 and plain:
+    named = [name for name, text in options.items() if text.strip().strip(".\"'").casefold() == plain]
+    if len(named) == 1 and len(plain) > 1:
         return named[0]
     return letter(answer, "".join(options))
 
 
-RULES: Mapping[str, Rule] = {"strict": strict}
+def air(answer: str, options: Mapping[str, str]) -> str | None:
+    """AIR-Bench's own rule: without its line breaks, the first character if it is a capital from A to D,
+    options that are not there included; else the last but one. "None" is no answer."""
+    text = answer.strip().replace("\n", "")
+    if not text or text == "None":
+        return None
+    if text[0] in "ABCD":
+        return text[0]
+    return text[-2] if len(text) > 1 and text[-2] in "ABCD" else None
+
+
+RULES: Mapping[str, Rule] = {"strict": strict, "air": air}
 """By the names that protocols use."""
 
 
@@ -47,7 +63,7 @@ class MultipleChoiceJudge(Judge):
 
     async def score(self, case: Case) -> Score:
         options, right = case.sample.metadata.get("options"), case.sample.metadata.get("answer")
-        if not options or right not in options:
+        if not options or not right or not set(right) <= options.keys():
             reason = f"sample {case.sample.id}: no options, or no right one among them"
             return Score(value=None, state="judge_error", reason=reason, judge=self.label)
         name = self.options.parse or case.rubric.parse
@@ -62,5 +78,5 @@ class MultipleChoiceJudge(Judge):
                 judge=self.label,
             )
         return Score(
-            value=float(chosen == right), state="scored", judge=self.label, details={"chosen": chosen}
+            value=float(chosen in right), state="scored", judge=self.label, details={"chosen": chosen}
         )

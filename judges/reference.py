@@ -25,6 +25,7 @@ import msgspec
 from eval_anything.judge import Case, Judge
 from eval_anything.judges.declining import choice
 from eval_anything.judges.layout import agreement, layout
+from eval_anything.judges.spread import spread
 from eval_anything.judges.words import COLOURS, DIRECTIONS, MAX_CHARS, Words, likeness, words
 from eval_anything.values import Reference, Score
 
@@ -79,8 +80,8 @@ class ReferenceJudge(Judge):
             reason = f"sample {case.sample.id}: no reference answers to compare with"
             return Score(value=None, state="judge_error", reason=reason, judge=self.label)
         fraction, details = agree(case.response.text, case.sample.references, case.sample.group)
-        value = case.rubric.low + (case.rubric.high - case.rubric.low) * fraction
-        return Score(value=round(value, 4), state="scored", judge=self.label, details=details)
+        value, components = spread(case.rubric, fraction)
+        return Score(value=value, state="scored", judge=self.label, components=components, details=details)
 
 
 def agree(text: str, references: Sequence[Reference], group: str) -> tuple[float, dict[str, Any]]:

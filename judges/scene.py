@@ -24,6 +24,7 @@ from eval_anything.judge import Case, Judge
 from eval_anything.judges.agreement import coverage, heard_alike, match, seen_alike, stated
 from eval_anything.judges.choice import Question, by_question, questions_of
 from eval_anything.judges.media import media_of
+from eval_anything.judges.spread import spread
 from eval_anything.judges.votes import NOT_BY_VOTES, about_choice
 from eval_anything.synth.parse import Mentions, mentions
 from eval_anything.synth.question_families import FAMILIES, About
@@ -117,8 +118,9 @@ class SceneJudge(Judge):
         return self._scored(case, share, details=details, components=pairs)
 
     def _scored(self, case: Case, share: float, **fields: Any) -> Score:
-        value = case.rubric.low + (case.rubric.high - case.rubric.low) * share
-        return Score(value=round(value, 4), state="scored", judge=self.label, **fields)
+        value, components = spread(case.rubric, share)
+        components |= fields.pop("components", {})
+        return Score(value=value, state="scored", judge=self.label, components=components, **fields)
 
     def _missing(self, state: ScoreState, reason: str, **fields: Any) -> Score:
         return Score(value=None, state=state, reason=reason, judge=self.label, **fields)

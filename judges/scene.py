@@ -22,6 +22,7 @@ import msgspec
 
 from eval_anything.judge import Case, Judge
 from eval_anything.judges.agreement import coverage, heard_alike, match, seen_alike, stated
+from eval_anything.judges.asked import user_text
 from eval_anything.judges.choice import Question, by_question, questions_of
 from eval_anything.judges.media import media_of
 from eval_anything.judges.spread import spread
@@ -30,7 +31,7 @@ from eval_anything.synth.parse import Mentions, mentions
 from eval_anything.synth.question_families import FAMILIES, About
 from eval_anything.synth.questions import answer, split_choices
 from eval_anything.synth.scene import Scene
-from eval_anything.values import Audio, Image, MediaPart, Score, ScoreState, Text, Video
+from eval_anything.values import Audio, Image, MediaPart, Score, ScoreState, Video
 
 _UNKNOWN = "no known scene behind it"
 _NAMELESS = "the prompt names nothing of the scene vocabulary"
@@ -76,7 +77,7 @@ class SceneJudge(Judge):
         return self._scored(case, share, weight=by_question(case.sample, len(known)), details=details)
 
     def _image(self, case: Case) -> Score:
-        asked = mentions(_prompt(case)).objects
+        asked = mentions(user_text(case.sample)).objects
         image = _first(case, Image)
         scene = None if image is None else scene_behind(image)
         if not asked or scene is None:
@@ -92,7 +93,7 @@ class SceneJudge(Judge):
         return self._scored(case, share, details={name: round(part, 4) for name, part in parts.items()})
 
     def _text(self, case: Case) -> Score:
-        asked = mentions(_prompt(case))
+        asked = mentions(user_text(case.sample))
         if not asked:
             return self._missing("unparsed", _NAMELESS)
         share = coverage(asked, mentions(case.response.text))
@@ -100,7 +101,7 @@ class SceneJudge(Judge):
 
     def _synergy(self, case: Case) -> Score:
         """Pairs that lack one of the two have no score of their own; the value is the mean of the others."""
-        asked, text = mentions(_prompt(case)), case.response.text
+        asked, text = mentions(user_text(case.sample)), case.response.text
         said = mentions(text) if text.strip() else None
         image, audio = (_of(_first(case, kind)) for kind in (Image, Audio))
         pairs = {
@@ -168,13 +169,3 @@ def _of(part: MediaPart | None) -> Mentions | None:
 
 def _first(case: Case, kind: type[MediaPart]) -> MediaPart | None:
     return next((part for part in media_of(case.response) if isinstance(part, kind)), None)
-
-
-def _prompt(case: Case) -> str:
-    return "\n".join(
-        part.text
-        for message in case.sample.messages
-        if message.role == "user"
-        for part in message.parts
-        if isinstance(part, Text)
-    )

@@ -27,15 +27,20 @@ _BLOCK_S: Final = 10
 
 def load_image(path: Path) -> PIL.Image.Image:
     """The first frame as RGB, turned upright as its EXIF orientation says; transparency lies on white."""
-    from PIL import ImageOps
-
     formats = [name for names in IMAGE_FORMATS.values() for name in names]
     with _decoding(path), pillow().open(path, formats=formats) as image:
-        upright: PIL.Image.Image = ImageOps.exif_transpose(image)
-        if upright.has_transparency_data:
-            rgba = upright.convert("RGBA")
-            upright = pillow().alpha_composite(pillow().new("RGBA", rgba.size, "white"), rgba)
-        return upright.convert("RGB")
+        return as_rgb(image)
+
+
+def as_rgb(image: PIL.Image.Image) -> PIL.Image.Image:
+    """The same for an open image."""
+    from PIL import ImageOps
+
+    upright: PIL.Image.Image = ImageOps.exif_transpose(image)
+    if upright.has_transparency_data:
+        rgba = upright.convert("RGBA")
+        upright = pillow().alpha_composite(pillow().new("RGBA", rgba.size, "white"), rgba)
+    return upright.convert("RGB")
 
 
 def load_audio(path: Path, sample_rate: int) -> np.ndarray:

@@ -9,14 +9,11 @@ import numpy as np
 import PIL.Image
 
 from eval_anything.errors import MediaError
+from eval_anything.judges.images.pixels import MEAN, STD, centre
 from eval_anything.judges.synergy.fbank import MEL_BINS, SAMPLE_RATE, WINDOW, fbank
 from eval_anything.media.convert import load_audio, load_image
 
 SIDE = 224
-_MAX_ASPECT = 64
-"""Resized by its short side, a strip of one pixel's height would take gigabytes."""
-_PIXEL_MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
-_PIXEL_STD = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
 CLIPS, CLIP_S, MEL_FRAMES = 3, 2, 204
 _MEL_MEAN, _MEL_STD = -4.268, 9.138
 
@@ -24,22 +21,13 @@ _MEL_MEAN, _MEL_STD = -4.268, 9.138
 def read_image(path: Path) -> np.ndarray:
     """(3, 224, 224) float32: the short side resized to 224 (bicubic), the centre cut out, CLIP's mean and
     deviation. Raises MediaError."""
-    image = load_image(path)
-    if max(image.size) > _MAX_ASPECT * min(image.size):
-        raise MediaError(f"{path}: {image.width} x {image.height}: longer than {_MAX_ASPECT} times its width")
-    return pixels(image)
+    return pixels(load_image(path))
 
 
 def pixels(image: PIL.Image.Image) -> np.ndarray:
     """An RGB image as `read_image` returns it."""
-    width, height = image.size
-    short = min(width, height)
-    # Truncated, as torchvision's Resize does it.
-    size = (SIDE * width // short, SIDE * height // short)
-    resized = image.resize(size, PIL.Image.Resampling.BICUBIC)
-    left, top = (round((side - SIDE) / 2) for side in size)
-    cut = np.asarray(resized.crop((left, top, left + SIDE, top + SIDE)), np.float32) / 255
-    normalised: np.ndarray = ((cut - _PIXEL_MEAN) / _PIXEL_STD).transpose(2, 0, 1)
+    cut = centre(image, SIDE).astype(np.float32) / 255
+    normalised: np.ndarray = ((cut - MEAN) / STD).transpose(2, 0, 1)
     return np.ascontiguousarray(normalised)
 
 

@@ -92,6 +92,8 @@ class AspectsRubric(Rubric, frozen=True, kw_only=True):
     """The answer is rated in several aspects, with one question to the judge for each."""
 
     aspects: tuple[Aspect, ...]
+    settled: dict[str, float] = {}
+    """Further aspects, whose rating is known without a judge: of the text where there is none, say."""
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):

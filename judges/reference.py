@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from eval_anything.judge import Case, Judge
+from eval_anything.judge import AspectsRubric, Case, Judge, Rubric
 from eval_anything.judges.declining import choice
 from eval_anything.judges.layout import agreement, layout
 from eval_anything.judges.spread import spread

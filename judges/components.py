@@ -19,7 +19,7 @@ from eval_anything.suggest import unknown
 from eval_anything.values import Modality, Score
 
 _SHARE = r"[\s*_`]*:[\s*_`]*(\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)"
-_COMPONENT = re.compile(rf"component\s*(\d+){_SHARE}", re.IGNORECASE)
+_COMPONENT = re.compile(rf"component\s*(\d+)(?:\s*\([^()]*\))?{_SHARE}", re.IGNORECASE)
 _TOTAL = re.compile(rf"total(?:\s*score)?{_SHARE}", re.IGNORECASE)
 _TOLERANCE = 0.005
 """By how much a stated total may differ from the sum of the components, both as shares: it is rounded."""

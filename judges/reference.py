@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from eval_anything.judge import AspectsRubric, Case, Judge, Rubric
+from eval_anything.judge import Case, Judge
 from eval_anything.judges.declining import choice
 from eval_anything.judges.layout import agreement, layout
 from eval_anything.judges.spread import spread
@@ -79,7 +79,10 @@ class ReferenceJudge(Judge):
         if not case.sample.references:
             reason = f"sample {case.sample.id}: no reference answers to compare with"
             return Score(value=None, state="judge_error", reason=reason, judge=self.label)
-        fraction, details = agree(case.response.text, case.sample.references, case.sample.group)
+        texts = [answer.text for answer in case.response.answers] or [case.response.text]
+        found = [agree(text, case.sample.references, case.sample.group) for text in texts]
+        # Several requests of one sample have the references in common: the worst answer counts.
+        fraction, details = min(found, key=lambda one: one[0])
         value, components = spread(case.rubric, fraction)
         return Score(value=value, state="scored", judge=self.label, components=components, details=details)
 

@@ -21,7 +21,7 @@ def spread(rubric: Rubric, share: float) -> Spread:
         case ComponentsRubric():
             return round(100 * share, 4), {c.kind: round(share, 4) for c in rubric.components}
         case AspectsRubric():
-            return value, {aspect.name: value for aspect in rubric.aspects}
+            return _aspects(rubric, value)
     return value, {}
 
 
@@ -31,3 +31,9 @@ def _pair(rubric: PairRubric, value: float) -> dict[str, float | None]:
     orders = [f"{side} first" for side in rubric.order] if rubric.swap else []
     each = {f"{name}, {order}": number for order in orders for name, number in one.items()}
     return {**each, "reference": rubric.high, "win": win}
+
+
+def _aspects(rubric: AspectsRubric, value: float) -> Spread:
+    components: dict[str, float | None] = {aspect.name: value for aspect in rubric.aspects}
+    whole = [value] * len(rubric.aspects) + list(rubric.settled.values())
+    return round(sum(whole) / len(whole), 4), components | rubric.settled

@@ -13,7 +13,7 @@ from eval_anything.synth.describe import heard, seen
 from eval_anything.tasks.amu.answerer import truthful_answer
 from eval_anything.tasks.amu.data import DIMENSIONS, read_records
 from eval_anything.tasks.amu.twin import read_truth, write_twin
-from eval_anything.values import Message, Reference, Response, Sample, Text
+from eval_anything.values import Message, Reference, Response, Sample, Text, together
 
 ALL = {"text", "image", "audio", "video"}
 JUDGE = ReferenceJudge(NoOptions())
@@ -276,3 +276,19 @@ def test_a_right_answer_may_say_more_than_was_asked(items):
         )
         deaf = mean(score(s, truthful_answer(t, ALL - {"audio"})) for s, t in group)
         assert wordy > 6 and wordy > deaf + 2
+
+
+def test_of_answers_to_several_requests_the_worst_counts():
+    sample = sample_of((Reference(text="The red circle moves left."),))
+    right, wrong = (
+        Response(parts=(Text(text),)) for text in ("The red circle moves left.", "A cook peels onions.")
+    )
+
+    def value(*answers):
+        both = Case(
+            sample=sample, response=together(answers), rubric=Rubric(system="", user="", low=0, high=5)
+        )
+        return asyncio.run(JUDGE.score(both)).value
+
+    assert value(right, right) == 5
+    assert value(right, wrong) == value(wrong, right) == value(wrong, wrong) == 0

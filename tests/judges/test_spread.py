@@ -28,3 +28,5 @@ def test_components_and_aspects_all_get_the_one_number() -> None:
     aspects = tuple(Aspect(name=name, **TEXT) for name in ("detail", "context"))
     rubric = AspectsRubric(**TEXT, aspects=aspects, low=0, high=5)
     assert spread(rubric, 0.4) == (2, {"detail": 2, "context": 2})
+    settled = AspectsRubric(**TEXT, aspects=rubric.aspects, settled={"text": 0}, low=0, high=5)
+    assert spread(settled, 0.6) == (2, {"detail": 3, "context": 3, "text": 0})

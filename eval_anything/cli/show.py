@@ -95,9 +95,10 @@ def _show_reported(reported: list[Reported]) -> None:
 
 def _facts(task: Any) -> dict[str, Any]:
     from eval_anything.docstrings import field_docs
+    from eval_anything.stats.outline import outline
 
     made = task(task.Options())
-    defaults, metrics = made.options, made.aggregation()
+    defaults, metrics = made.options, outline(made.aggregation())
     docs = field_docs(task.Options)
     return {
         "name": task.name,
@@ -106,7 +107,7 @@ def _facts(task: Any) -> dict[str, Any]:
         "inputs": list(task.inputs),
         "outputs": list(task.outputs),
         "data": list(task.data_kinds),
-        "metrics": [metrics.overall, *metrics.groups],
+        "metrics": metrics.names,
         "scale": f"{metrics.low:g} to {metrics.high:g}",
         "protocol judge": made.protocol_judge,
         "offline judge": task.offline_judge,

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 COLUMNS = ("metric", "value", "95% interval", "n", "scored", "missing", "truncated", "judge errors", "judge")
 NUMERIC = range(1, 8)
+INDENT = "  "
+"""Before a metric's name, once for each level below the headline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,15 @@ def page(results: Results) -> Page:
 
 def _block(task: TaskResult) -> Block:
     return Block(
-        title=f"{task.name} (version {task.version})",
+        title=f"{task.name} ({_version(task)})",
         banners=tuple(_banners(task)),
         rows=tuple(_cells(task, metric) for metric in task.metrics),
         lines=tuple(_lines(task)),
     )
+
+
+def _version(task: TaskResult) -> str:
+    return f"version {task.version}" + (f", profile {task.profile}" if task.profile else "")
 
 
 def _banners(task: TaskResult) -> list[str]:
@@ -114,7 +120,7 @@ def _combined_cells(combined: CombinedResult) -> tuple[str, ...]:
 def _cells(task: TaskResult, metric: MetricResult) -> tuple[str, ...]:
     decimals = _decimals(metric.scale_high - metric.scale_low)
     return (
-        metric.name if metric.headline else f"  {metric.name}",
+        INDENT * metric.depth + metric.name,
         number(metric.value, decimals),
         _interval(metric.low, metric.high, decimals),
         str(metric.n),
@@ -163,10 +169,14 @@ def _missing(task: TaskResult) -> list[str]:
     parts += [f"{unfinished} unfinished"] if unfinished else []
     parts += [f"{elsewhere} in groups that the task does not name"] if elsewhere else []
     lines = [f"missing: {', '.join(parts)}"] if parts else []
-    if metric.n_imputed:
+    by_policy = metric.n_imputed - metric.n_stand_in
+    if by_policy:
         lines.append(
-            f"missing policy {task.missing_policy}: {counted(metric.n_imputed, 'missing answer')} in the mean"
+            f"missing policy {task.missing_policy}: {counted(by_policy, 'missing answer')} in the mean"
         )
+    if metric.n_stand_in:
+        stand_ins = counted(metric.n_stand_in, "missing answer")
+        lines.append(f"protocol: {stand_ins} in the mean, with the value that it gives them")
     return lines
 
 

@@ -15,6 +15,7 @@ from eval_anything.results.words import counted
 from eval_anything.stats.cell import Verdict
 from eval_anything.stats.figures import figures
 from eval_anything.stats.metrics import Measurement, judge_error_rate, measure
+from eval_anything.stats.outline import outline
 from eval_anything.stores.manifest import read_manifest
 
 MANIFEST = "manifest.json"
@@ -92,6 +93,7 @@ def _task_result(task: TaskScan, measured: list[Measurement]) -> TaskResult:
     return TaskResult(
         name=plan.name,
         version=plan.version,
+        profile=plan.profile,
         fingerprint=plan.fingerprint,
         data=plan.data,
         comparable=plan.data != "synthetic" and plan.protocol_judge,
@@ -158,24 +160,33 @@ def _model_notes(task: TaskScan) -> dict[str, int]:
 
 
 def _task_notes(task: TaskScan, verdicts: list[Verdict]) -> list[str]:
-    means = task.plan.aggregation
+    metrics = outline(task.plan.aggregation)
     notes = []
     if task.foreign:
         notes.append(f"left out: {counted(task.foreign, 'journal row')} of another configuration")
     if task.orphans:
         notes.append(f"left out: {counted(task.orphans, 'score')} without a response")
-    strange = Counter(v.group for v in verdicts if means.groups and v.group not in means.groups)
+    named = metrics.groups()
+    strange = Counter(v.group for v in verdicts if v.group not in named and not metrics.takes_any_group())
     for group, n in sorted(strange.items())[:_NOTES_SHOWN]:
         notes.append(f"in no mean: {counted(n, 'response')} of group {group!r}, which the task does not name")
-    outside = sum(v.value is not None and not means.low <= v.value <= means.high for v in verdicts)
-    if outside:
-        notes.append(f"{counted(outside, 'score')} outside of the scale [{means.low:g}, {means.high:g}]")
+    notes += _outside(verdicts, metrics.value_scale())
     judges = Counter(record.judge for _, _, record in task if record.judge not in ("", task.plan.judge))
     for judge, n in sorted(judges.items())[:_NOTES_SHOWN]:
         notes.append(f"{counted(n, 'score')} by {judge}, not by {task.plan.judge}")
     if len(verdicts) > task.plan.planned:
         notes.append(f"{counted(len(verdicts), 'response')}, more than the {task.plan.planned} planned")
     return notes
+
+
+def _outside(verdicts: list[Verdict], scale: tuple[float, float] | None) -> list[str]:
+    """Numbers that the protocol lets stand in for missing ones may lie wherever it has put them."""
+    if scale is None:
+        return []
+    low, high = scale
+    values = [v.value for v in verdicts if v.value is not None and v.state == "scored"]
+    outside = sum(not low <= value <= high for value in values)
+    return [f"{counted(outside, 'score')} outside of the scale [{low:g}, {high:g}]"] if outside else []
 
 
 def _run_notes(found: Scan) -> list[str]:

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Literal, get_args
 
 from eval_anything.results import escape
-from eval_anything.results.layout import NUMERIC, Block, page
+from eval_anything.results.layout import INDENT, NUMERIC, Block, page
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -127,9 +127,10 @@ def _tabulated(block: Block, safe: escape.Escape, format: str) -> str:
 
 
 def _indented(cell: str, safe: escape.Escape, format: str) -> str:
-    """Leading spaces mark a group under its headline; each format has its own hard space."""
+    """Leading spaces put a metric under what it is part of; each format has its own hard space."""
     hard = {"latex_raw": r"\quad ", "pipe": "&nbsp;&nbsp;", "unsafehtml": "&nbsp;&nbsp;"}[format]
-    return (hard if cell.startswith("  ") else "") + safe(cell.strip())
+    depth = (len(cell) - len(cell.lstrip(" "))) // len(INDENT)
+    return hard * depth + safe(cell.strip())
 
 
 def _csv(results: Results) -> str:

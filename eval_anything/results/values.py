@@ -48,6 +48,8 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 class TaskResult(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     version: str
+    profile: str = ""
+    """Of the protocol, where the task has several: "corrected"."""
     fingerprint: str
     data: str
     """"hub", "path" or "synthetic"."""
@@ -57,7 +59,7 @@ class TaskResult(msgspec.Struct, frozen=True, kw_only=True):
     protocol_judge: bool
     missing_policy: MissingPolicy
     metrics: list[MetricResult]
-    """The headline first, then its components, then its groups."""
+    """The headline first, then what it is made of, then what stands beside it, as they are shown."""
     counts: Counts
     model_usage: Usage
     judge_usage: Usage
@@ -132,8 +134,10 @@ def _row(results: Results, task: TaskResult, metric: MetricResult) -> dict[str, 
         "model": results.model,
         "task": task.name,
         "task_version": task.version,
+        "profile": task.profile,
         "metric": metric.name,
         "headline": metric.headline,
+        "depth": metric.depth,
         "value": metric.value,
         "low": metric.low,
         "high": metric.high,
@@ -144,6 +148,7 @@ def _row(results: Results, task: TaskResult, metric: MetricResult) -> dict[str, 
         "missing_unfinished": metric.missing - sum(metric.n_missing.values()),
         "missing_policy": task.missing_policy,
         "n_imputed": metric.n_imputed,
+        "n_stand_in": metric.n_stand_in,
         "n_truncated": metric.n_truncated,
         "judge": task.judge,
         "judge_error_rate": metric.judge_error_rate,

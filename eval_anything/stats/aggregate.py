@@ -36,11 +36,13 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One number: a leaf over rows, or an inner node over its parts.
 
     A leaf (no parts) is the weighted mean over the rows of its groups, pooled. With `column` it counts only
-    rows whose scores have that component (a score without the key is none of its business, one with None
-    is missing), and rows that have no components at all: those are missing.
+    rows whose scores have that component (a score without the key is none of its business, one with None is
+    missing), and rows that have no components at all: those are missing. A component with a verdict counts
+    where the score as a whole is unparsed, because another has none.
 
-    An inner node is the unweighted mean of its parts' values. Raises ValueError where a leaf has what only an
-    inner node may have, or the reverse.
+    An inner node is the unweighted mean of its parts' values. A row is scored in it where each of its leaves
+    that the row belongs to has a score. Raises ValueError where a leaf has what only an inner node may have,
+    or the reverse.
     """
 
     name: str
@@ -68,8 +70,6 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     high: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.name:
-            raise ValueError("a metric needs a name")
         wrong = _leaf_fields(self) if self.parts else _inner_fields(self)
         if wrong:
             kind = "parts" if self.parts else "no parts"
@@ -93,7 +93,7 @@ class Tree(msgspec.Struct, frozen=True, kw_only=True, tag="tree", tag_field="kin
     """Metrics that are made of each other: categories of groups, ratios, components.
 
     LLaVA-Bench, for one: the ratings of the model per those of the reference, by category and over all.
-    Raises ValueError where two metrics have one name.
+    Raises ValueError where two metrics have one name, or one has none.
     """
 
     headline: Metric
@@ -107,6 +107,8 @@ class Tree(msgspec.Struct, frozen=True, kw_only=True, tag="tree", tag_field="kin
 
     def __post_init__(self) -> None:
         counts = Counter(metric.name for metric, _ in self.walk())
+        if "" in counts:
+            raise ValueError("a metric of the tree is without a name")
         twice = [name for name, n in counts.items() if n > 1]
         if twice:
             raise ValueError(f"metric {twice[0]!r} is there twice: names in a tree must differ")

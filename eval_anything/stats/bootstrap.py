@@ -1,15 +1,16 @@
-"""Percentile bootstrap intervals for weighted means and for the unweighted mean of group means.
+"""Percentile bootstrap of weighted means; all means of one draw are over the same resampled clusters.
 
-Whole clusters are resampled, because answers to one image, or repeats of one sample, are not independent
+Whole clusters are drawn, because answers to one image, or repeats of one sample, are not independent
 (Davison and Hinkley, "Bootstrap Methods and their Application", 1997, sections 3.8 and 5.3.1). Where every
-cluster lies inside one group, each group is resampled by itself: the sizes of the groups are fixed by the
-benchmark's design. Where clusters cross groups, they are drawn jointly over all groups.
+cluster lies inside one stratum, each stratum is resampled by itself: the sizes of the groups are fixed by the
+benchmark's design. Where clusters cross strata, they are drawn jointly over all strata.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +25,8 @@ LEVEL = 0.95
 _DRAWS_AT_ONCE = 100_000
 # A multinomial count costs about as much as eight index draws.
 _MULTINOMIAL_GAIN = 8
+ONE_GROUP = "one group of scores: "
+"""Before the reason of a group that leaves a mean over several without an interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,153 +37,168 @@ class Interval:
     high: float | None
     reason: str = ""
     draws: Floats | None = field(default=None, compare=False, repr=False)
-    """The resampled means that it was read from; those of one bootstrap belong together, draw by draw."""
+    """The resampled numbers that it was read from; those of one bootstrap belong together, draw by draw."""
 
 
-@dataclass(frozen=True, slots=True)
-class Intervals:
-    groups: tuple[Interval, ...]
-    overall: Interval
-    parts: tuple[Interval, ...] = ()
+class Column(NamedTuple):
+    """One number of each row, and how much the row counts in its mean (at least 0; 0: not at all)."""
+
+    values: Floats
+    weights: Floats
 
 
-def bootstrap(
-    values: Floats,
-    groups: Codes,
-    clusters: Codes,
-    n_groups: int,
-    seed: int,
-    weights: Floats | None = None,
-    parts: Floats | None = None,
-) -> Intervals:
-    """Intervals of the weighted mean of each group and of the unweighted mean of the group means.
+class Cell(NamedTuple):
+    """The rows of one stratum, in one column."""
 
-    Three arrays of one length: values, group codes in [0, n_groups), cluster codes from 0. The same arrays
-    and seed give the same intervals; the caller sorts the rows by key. A group of fewer than two clusters
-    has no interval, and then neither has the overall: its spread would be an understatement.
+    column: int
+    stratum: int
 
-    `weights` (at least 0; None: 1 each) belong to the rows and go where their clusters go, so the resampled
-    means are ratios of sums. `parts` (rows by parts, NaN where a row has none) are averaged over all groups
-    in the very same draws.
+
+class _Drawn(NamedTuple):
+    """A cell resampled. Sums are of the distances from the centre, its mean: so that equal scores give an
+    interval of exactly that score, not one rounding away."""
+
+    sums: Floats
+    weights: Floats
+    centre: float
+    total: float
+    clusters: Codes
+
+
+class Resampled:
+    """RESAMPLES draws of every cell. Made by `resample`."""
+
+    def __init__(self, cells: dict[Cell, _Drawn], lone: frozenset[int]) -> None:
+        self._cells = cells
+        self._lone = lone
+
+    def mean(self, cells: Iterable[Cell]) -> Floats:
+        """The weighted mean over the rows of all `cells`, in each draw; NaN where a draw has none of them."""
+        import numpy as np
+
+        drawn = [self._cells[cell] for cell in cells if cell in self._cells]
+        first, total = drawn[0].centre, sum(cell.total for cell in drawn)
+        centre = first + sum((cell.centre - first) * cell.total for cell in drawn) / total
+        sums = np.zeros(RESAMPLES)
+        weights = np.zeros(RESAMPLES)
+        for cell in drawn:
+            sums += cell.sums + (cell.centre - centre) * cell.weights
+            weights += cell.weights
+        with np.errstate(invalid="ignore", divide="ignore"):
+            means: Floats = sums / weights + centre
+        return means
+
+    def why_none(self, cells: Iterable[Cell]) -> str:
+        """Why a mean over `cells` has no interval; empty where it has one.
+
+        Fewer than two clusters cannot tell a spread; neither can a stratum of one cluster, which every draw
+        repeats: its share of the spread would be left out.
+        """
+        import numpy as np
+
+        known = [cell for cell in cells if cell in self._cells]
+        clusters = [self._cells[cell].clusters for cell in known]
+        n = len(np.unique(np.concatenate(clusters))) if clusters else 0
+        if n < 2:
+            return _too_few(n)
+        alone = any(cell.stratum in self._lone for cell in known)
+        return f"{ONE_GROUP}{_too_few(1)}" if alone else ""
+
+
+def resample(
+    columns: Sequence[Column], strata: Codes, clusters: Codes, n_strata: int, seed: int
+) -> Resampled:
+    """Draw whole clusters, and sum each column over the rows of each stratum in every draw.
+
+    Arrays of one length: the columns', stratum codes in [0, n_strata), cluster codes from 0. The same arrays
+    and seed give the same draws; the caller sorts the rows by key. Weights belong to the rows and go where
+    their clusters go, so the resampled means are ratios of sums.
     """
     import numpy as np
 
-    weights = np.ones(len(values)) if weights is None else weights
-    parts = np.empty((len(values), 0)) if parts is None else parts
-    cell = clusters * n_groups + groups
-    n_clusters = int(clusters.max()) + 1 if len(clusters) else 0
-    shape = (n_clusters, n_groups)
-    table = _summed(values, weights, groups, n_groups, cell, shape)
-    alone = np.zeros(len(values), dtype=np.int64)
-    columns = [_summed(part, _known(part, weights), alone, 1, cell, shape) for part in parts.T]
-    present = table.counts > 0
-    few = [g for g in range(n_groups) if present[:, g].sum() < 2]
-    if bool((present.sum(axis=1) <= 1).all()):
-        means, part_means = _stratified(table, columns, present, seed)
-    else:
-        means, part_means = _joint(table, columns, seed)
-    means = means + table.centres
-    each = tuple(
-        Interval(None, None, _too_few(int(present[:, g].sum()))) if g in few else _percentiles(means[:, g])
-        for g in range(n_groups)
-    )
-    of_parts = tuple(
-        _part_interval(column, part_means[:, k] + column.centres[0]) for k, column in enumerate(columns)
-    )
-    if few:
-        reason = each[0].reason if n_groups == 1 else f"one group of scores: {each[few[0]].reason}"
-        return Intervals(each, Interval(None, None, reason), of_parts)
-    return Intervals(each, _percentiles(means.mean(axis=1)), of_parts)
+    counted = np.zeros(len(strata), dtype=bool)
+    for column in columns:
+        counted |= column.weights > 0
+    places = np.unique(clusters[counted] * n_strata + strata[counted])
+    crossing = len(np.unique(places // n_strata)) < len(places)
+    tables = {
+        Cell(k, g): table
+        for k, column in enumerate(columns)
+        for g, table in _tables(column, strata, clusters, n_strata, crossing).items()
+    }
+    if crossing:
+        return Resampled(_drawn(tables, np.arange(int(clusters.max()) + 1), seed, 0), frozenset())
+    members = [places[places % n_strata == g] // n_strata for g in range(n_strata)]
+    found: dict[Cell, _Drawn] = {}
+    for g in range(n_strata):
+        # Each from a stream of its own, so that no other stratum can move its interval.
+        found |= _drawn({cell: t for cell, t in tables.items() if cell.stratum == g}, members[g], seed, g)
+    return Resampled(found, frozenset(g for g in range(n_strata) if len(members[g]) == 1))
 
 
 def _too_few(n: int) -> str:
     return f"an interval needs 2 independent samples or more, here: {n}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """Weighted sums and weights, clusters by groups; and the means that were subtracted.
-
-    Centred first, so that equal scores give an interval of exactly that score, not one rounding away.
-    """
+class _Table(NamedTuple):
+    """A cell's distances from its centre and its weights, summed by cluster."""
 
     sums: Floats
-    counts: Floats
-    centres: Floats
-
-    def rows(self, chosen: Any, groups: Any) -> list[Floats]:
-        return [self.sums[chosen, groups], self.counts[chosen, groups]]
+    weights: Floats
+    centre: float
+    total: float
 
 
-def _known(part: Floats, weights: Floats) -> Floats:
+def _tables(
+    column: Column, strata: Codes, clusters: Codes, n_strata: int, crossing: bool
+) -> dict[int, _Table]:
+    """The column's cells that have any weight, by stratum. Where no cluster crosses strata they share arrays:
+    all that a cluster has belongs to the one stratum that it is in."""
     import numpy as np
 
-    return np.where(np.isnan(part), 0.0, weights)
-
-
-def _summed(
-    values: Floats, weights: Floats, groups: Codes, n_groups: int, cell: Codes, shape: tuple[int, int]
-) -> _Table:
-    """`groups` says which mean each value is centred on, `cell` where in the table it is added."""
-    import numpy as np
-
-    values = np.where(np.isnan(values), 0.0, values)
-    totals = np.bincount(groups, weights=weights, minlength=n_groups)
-    sums = np.bincount(groups, weights=values * weights, minlength=n_groups)
+    values, weights = column
+    totals = np.bincount(strata, weights=weights, minlength=n_strata)
+    sums = np.bincount(strata, weights=values * weights, minlength=n_strata)
     centres = sums / np.where(totals > 0, totals, 1.0)
-    n_cells = shape[0] * shape[1]
-    sums = np.bincount(cell, weights=(values - centres[groups]) * weights, minlength=n_cells)
-    counts = np.bincount(cell, weights=weights, minlength=n_cells)
-    # Without any rows bincount counts in integers, whatever the weights.
-    return _Table(sums.astype(np.float64).reshape(shape), counts.astype(np.float64).reshape(shape), centres)
+    distances = (values - centres[strata]) * weights
+    length = int(clusters.max()) + 1 if len(clusters) else 0
+
+    def by_cluster(rows: Any) -> tuple[Floats, Floats]:
+        sums = np.bincount(clusters[rows], weights=distances[rows], minlength=length)
+        counts = np.bincount(clusters[rows], weights=weights[rows], minlength=length)
+        # Without any rows bincount counts in integers, whatever the weights.
+        return sums.astype(np.float64), counts.astype(np.float64)
+
+    everywhere = () if crossing else by_cluster(slice(None))
+    return {
+        g: _Table(*(everywhere or by_cluster(strata == g)), float(centres[g]), float(totals[g]))
+        for g in np.flatnonzero(totals > 0).tolist()
+    }
 
 
-def _stratified(
-    table: _Table, columns: list[_Table], present: NDArray[np.bool_], seed: int
-) -> tuple[Floats, Floats]:
-    """Resampled means of groups and of parts; each group from a stream of its own, so that no other group
-    can move its interval."""
+def _drawn(tables: dict[Cell, _Table], members: Codes, seed: int, stream: int) -> dict[Cell, _Drawn]:
+    """`members`: the clusters that are drawn, as often as there are of them."""
     import numpy as np
 
-    n_groups = present.shape[1]
-    means = np.zeros((RESAMPLES, n_groups))
-    sums = np.zeros((RESAMPLES, 2 * len(columns)))
-    for g in range(n_groups):
-        here = present[:, g]
-        if not here.any():
-            continue
-        rows = [*table.rows(here, g), *(row for column in columns for row in column.rows(here, g))]
-        drawn = _resampled(np.stack(rows, axis=1), _generator(seed, g))
-        means[:, g] = drawn[:, 0] / drawn[:, 1]
-        sums += drawn[:, 2:]
-    return means, _ratios(sums[:, 0::2], sums[:, 1::2])
-
-
-def _joint(table: _Table, columns: list[_Table], seed: int) -> tuple[Floats, Floats]:
-    """Resampled means of groups and of parts from joint draws; NaN where a draw has nothing of one."""
-    import numpy as np
-
-    n_groups = table.sums.shape[1]
-    of_parts = [column.sums.sum(axis=1, keepdims=True) for column in columns]
-    of_parts += [column.counts.sum(axis=1, keepdims=True) for column in columns]
-    rows = np.concatenate([table.sums, table.counts, *of_parts], axis=1)
-    drawn = _resampled(rows, _generator(seed, 0))
-    means = _ratios(drawn[:, :n_groups], drawn[:, n_groups : 2 * n_groups])
-    rest = drawn[:, 2 * n_groups :]
-    return means, _ratios(rest[:, : len(columns)], rest[:, len(columns) :])
-
-
-def _ratios(sums: Floats, weights: Floats) -> Floats:
-    import numpy as np
-
-    with np.errstate(invalid="ignore", divide="ignore"):
-        found: Floats = sums / weights
-    return found
-
-
-def _part_interval(column: _Table, means: Floats) -> Interval:
-    clusters = int((column.counts.sum(axis=1) > 0).sum())
-    return Interval(None, None, _too_few(clusters)) if clusters < 2 else _percentiles(means)
+    if not tables:
+        return {}
+    order: list[tuple[Cell, str]] = []
+    for column in sorted({cell.column for cell in tables}):
+        cells = [cell for cell in tables if cell.column == column]
+        order += [(cell, "sums") for cell in cells] + [(cell, "weights") for cell in cells]
+    rows = np.stack([getattr(tables[cell], name)[members] for cell, name in order], axis=1)
+    totals = _resampled(rows, _generator(seed, stream))
+    at = {key: totals[:, k] for k, key in enumerate(order)}
+    return {
+        cell: _Drawn(
+            at[cell, "sums"],
+            at[cell, "weights"],
+            table.centre,
+            table.total,
+            members[table.weights[members] > 0],
+        )
+        for cell, table in tables.items()
+    }
 
 
 def _resampled(table: Floats, generator: np.random.Generator) -> Floats:
@@ -213,9 +231,16 @@ def _generator(seed: int, stream: int) -> np.random.Generator:
     return np.random.default_rng([seed & 0xFFFF_FFFF_FFFF_FFFF, stream])
 
 
-def _percentiles(means: Floats) -> Interval:
-    low, high = percentiles(means)
-    return Interval(low, high, draws=means)
+def interval(draws: Floats) -> Interval:
+    """The interval that `draws` span; those that are no finite number (a ratio to 0) say nothing."""
+    import numpy as np
+
+    finite = np.isfinite(draws)
+    if not finite.any():
+        return Interval(None, None, "no resample has something of every part")
+    draws = np.where(finite, draws, np.nan)
+    low, high = percentiles(draws)
+    return Interval(low, high, draws=draws)
 
 
 def percentiles(draws: Floats) -> tuple[float, float]:

@@ -1,20 +1,30 @@
-"""Rows that are averaged together, and what is missing from them."""
+"""What the rows say to one kind of mean: which of them enter it, with which number, and what is missing."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Sequence
-from functools import cached_property
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import msgspec
 
-from eval_anything.stats.aggregate import Means, MissingPolicy
 from eval_anything.values import ScoreState
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from eval_anything.stats.bootstrap import Codes, Floats
 
 # Only these say something about the answer; the other states are outages of the judge or the model.
 _ANSWERED_BADLY: tuple[ScoreState, ...] = ("unparsed", "refused")
+# With a value of their own, these count as that value: the protocol says so.
+_STAND_IN: tuple[ScoreState, ...] = ("unparsed", "no_response")
+
+APART, SCORED, WAITING = 0, 1, 2
+"""What a row is to a mean: none of its business, scored, not judged yet; above those, missing."""
+STATES: tuple[str, ...] = ("", "", "", *(state for state in get_args(ScoreState) if state != "scored"))
+"""The state of missing rows by that code."""
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
@@ -28,6 +38,7 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     state: ScoreState | None
     """None: not judged yet (the run is unfinished)."""
     value: float | None
+    """In state unparsed or no_response: the number that the protocol lets stand in for the missing one."""
     truncated: bool = False
     weight: float = 1.0
     """At least 0."""
@@ -39,69 +50,106 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
         return "unparsed" if self.state == "scored" and self.value is None else self.state
 
 
-class Used(NamedTuple):
-    """A row that enters a mean, and with which value."""
+class Question(NamedTuple):
+    """What a mean asks of each row; means of one question differ in their groups alone."""
 
-    row: Verdict
-    value: float
+    column: str = ""
+    """Component in place of the value."""
+    per: str = ""
+    """Component that is asked for beside it; a row without it is missing."""
+    each: Literal["response", "sample"] = "response"
+    substitute: float | None = None
+    """What the missing policy puts in place of an unusable verdict: of the value, or its ratio to `per`."""
 
 
-class Cell:
-    """The rows of one group, the values that enter its mean, and what is missing.
+class Answers:
+    """The rows' answers to one question. Arrays are as long as `rows`; rows not `asked` are APART.
 
-    With `component`, the values are those of that component of the scores.
+    `used` rows enter the mean: `values` (and `pers`, 1 where nothing is asked for beside the value) with
+    `weights`, which are 0 elsewhere.
     """
 
     def __init__(
-        self, rows: Sequence[Verdict], means: Means, policy: MissingPolicy, component: str | None = None
+        self, rows: Sequence[Verdict], question: Question, asked: Iterable[Codes], lacking_is_missing: bool
     ) -> None:
-        self.rows = rows
-        self.used: list[Used] = []
-        self.missing: Counter[str] = Counter()
-        self.scored = 0
-        substitute = _substitute(means, policy)
-        for row in rows:
-            outcome, value = row.outcome, row.value
-            if component is not None and outcome == "scored":
-                value = row.components.get(component)
-                outcome = "scored" if value is not None else "unparsed"
-            if outcome == "scored" and value is not None:
-                self.scored += 1
-                self.used.append(Used(row, value))
-            elif outcome is not None:
-                self.missing[outcome] += 1
-                if substitute is not None and outcome in _ANSWERED_BADLY:
-                    self.used.append(Used(row, substitute))
+        """`asked`: indices of the rows of each group. With `lacking_is_missing` a score that lacks the column
+        has no usable verdict; else it is APART."""
+        import numpy as np
 
-    @cached_property
-    def value(self) -> float | None:
-        """The weighted mean; None where nothing has any weight."""
-        total = math.fsum(row.weight for row, _ in self.used)
-        return math.fsum(row.weight * value for row, value in self.used) / total if total else None
+        self.status: NDArray[np.int8] = np.zeros(len(rows), dtype=np.int8)
+        self.used: NDArray[np.bool_] = np.zeros(len(rows), dtype=bool)
+        self.values: Floats = np.zeros(len(rows))
+        self.pers: Floats = np.zeros(len(rows))
+        weights = np.array([row.weight for row in rows], dtype=np.float64)
+        groups = list(asked)
+        for group in groups:
+            found = [_answer(rows[index], question, lacking_is_missing) for index in group.tolist()]
+            table = np.array(found, dtype=np.float64).reshape(-1, 4).T
+            self.status[group], self.used[group] = table[0], table[1]
+            self.values[group], self.pers[group] = table[2], table[3]
+        self.stand_in: NDArray[np.bool_] = self.used & (self.status > WAITING)
+        """Missing rows that have a value of their own."""
+        if question.substitute is not None:
+            for group in groups:
+                self._fill(group, question, question.substitute, weights)
+        self.weights: Floats = np.where(self.used, weights, 0.0)
+        if question.each == "sample":
+            self.weights /= _repeats(rows, self.used)
 
-    @property
-    def imputed(self) -> int:
-        return len(self.used) - self.scored
+    def _fill(self, group: Codes, question: Question, substitute: float, weights: Floats) -> None:
+        """A row without a verdict has no `per` either: it gets the mean of those of its group."""
+        import numpy as np
 
-    @property
-    def truncated(self) -> int:
-        return sum(row.truncated for row in self.rows)
-
-    def why_none(self) -> str:
-        if not self.rows:
-            return "no responses"
-        states = ", ".join(f"{n} {state}" for state, n in sorted(self.missing.items()))
-        waiting = len(self.rows) - self.missing.total() - self.scored
-        parts = [states] if states else []
-        parts += [f"{waiting} not judged yet"] if waiting else []
-        parts += [f"{self.scored} of weight 0"] if self.scored else []
-        return f"nothing scored of {len(self.rows)}: {', '.join(parts)}"
+        divisor = 1.0
+        if question.per:
+            known = group[self.used[group]]
+            total = weights[known].sum()
+            if not total:
+                return
+            divisor = float((weights[known] * self.pers[known]).sum() / total)
+        bad = np.isin(self.status[group], [_CODES[state] for state in _ANSWERED_BADLY])
+        filled = group[bad & ~self.used[group]]
+        self.used[filled] = True
+        self.values[filled], self.pers[filled] = substitute * divisor, divisor
 
 
-def _substitute(means: Means, policy: MissingPolicy) -> float | None:
-    """What stands in for an unusable verdict. The floor is the worst end of the scale, whichever that is."""
-    if policy == "exclude":
-        return None
-    if policy == "zero":
-        return 0.0
-    return means.low if means.higher_is_better else means.high
+def _answer(row: Verdict, question: Question, lacking_is_missing: bool) -> tuple[int, bool, float, float]:
+    """Status, whether the row is used, and its value and `per`."""
+    outcome, value, per = row.outcome, row.value, 1.0
+    if question.column:
+        if question.column not in row.components and row.components and not lacking_is_missing:
+            return APART, False, 0.0, 0.0
+        outcome, value = _component(row, question.column, lacking_is_missing)
+    if question.per and value is not None:
+        found = row.components.get(question.per)
+        value, per = (None, 0.0) if found is None else (value, found)
+    if outcome == "scored" and value is None:
+        outcome = "unparsed"
+    if value is None or not (outcome == "scored" or outcome in _STAND_IN):
+        return _CODES[outcome], False, 0.0, 0.0
+    return _CODES[outcome], True, value, per
+
+
+def _component(row: Verdict, name: str, lacking_is_missing: bool) -> tuple[ScoreState | None, float | None]:
+    found = row.components.get(name)
+    if row.value is not None:
+        return row.outcome, found
+    if row.outcome == "unparsed" and found is not None and not lacking_is_missing:
+        # Another component is without a verdict, so that the whole has no value; this one has its own.
+        return "scored", found
+    return row.outcome, None
+
+
+_CODES: dict[ScoreState | None, int] = {
+    None: WAITING,
+    "scored": SCORED,
+    **{state: STATES.index(state) for state in get_args(ScoreState) if state != "scored"},
+}
+
+
+def _repeats(rows: Sequence[Verdict], used: NDArray[np.bool_]) -> Floats:
+    """For each row, how many rows of its sample are used (at least 1)."""
+    import numpy as np
+
+    counts = Counter(row.id for row, counted in zip(rows, used.tolist(), strict=True) if counted)
+    return np.array([max(counts[row.id], 1) for row in rows], dtype=np.float64)

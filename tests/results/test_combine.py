@@ -38,9 +38,10 @@ def test_no_groups_nothing_combined() -> None:
 def test_a_group_that_is_not_there_is_a_note() -> None:
     found, notes = combine(("amgg",), {}, 0)
     assert found == []
-    assert notes == [
-        "no combined numbers of group 'amgg': unknown group 'amgg'; did you mean 'amg'? (known: amg)"
-    ]
+    (note,) = notes
+    assert note.startswith(
+        "no combined numbers of group 'amgg': unknown group 'amgg'; did you mean 'amg'? (known: amg"
+    )
 
 
 def test_a_column_has_the_very_interval_of_its_metric() -> None:

@@ -2,12 +2,51 @@ from __future__ import annotations
 
 import itertools
 import tracemalloc
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 from eval_anything.stats import bootstrap as module
-from eval_anything.stats.bootstrap import Interval, Intervals, bootstrap
+from eval_anything.stats.bootstrap import Cell, Column, Interval, Resampled, interval, resample
+
+
+class Intervals(NamedTuple):
+    groups: tuple[Interval, ...]
+    overall: Interval
+    parts: tuple[Interval, ...]
+
+
+def bootstrap(
+    values: np.ndarray,
+    groups: np.ndarray,
+    clusters: np.ndarray,
+    n_groups: int,
+    seed: int,
+    weights: np.ndarray | None = None,
+    parts: np.ndarray | None = None,
+) -> Intervals:
+    """Intervals of the mean of each group, of the unweighted mean of those, and of each part over all rows
+    that have it (not NaN)."""
+    weights = np.ones(len(values)) if weights is None else weights
+    parts = np.empty((len(values), 0)) if parts is None else parts
+    columns = [Column(values, weights)]
+    columns += [Column(np.nan_to_num(part), np.where(np.isnan(part), 0.0, weights)) for part in parts.T]
+    resampled = resample(columns, groups, clusters, n_groups, seed)
+    each = [read(resampled, [Cell(0, g)]) for g in range(n_groups)]
+    lacking = [found for found in each if found.low is None]
+    if lacking:
+        overall = lacking[0]
+    else:
+        means = [resampled.mean([Cell(0, g)]) for g in range(n_groups)]
+        overall = interval(np.stack(means, axis=1).mean(axis=1))
+    of_parts = [read(resampled, [Cell(k, g) for g in range(n_groups)]) for k in range(1, 1 + len(parts.T))]
+    return Intervals(tuple(each), overall, tuple(of_parts))
+
+
+def read(resampled: Resampled, cells: list[Cell]) -> Interval:
+    reason = resampled.why_none(cells)
+    return Interval(None, None, reason) if reason else interval(resampled.mean(cells))
 
 
 def one_group(values: list[float] | np.ndarray, seed: int = 0) -> Interval:
@@ -116,10 +155,51 @@ def test_a_group_of_one_sample_leaves_the_overall_without_interval() -> None:
     found = grouped([[1.0, 2.0, 3.0], [4.0]])
     assert found.groups[0].low is not None
     assert found.groups[1].low is None
-    assert (
-        found.overall.reason
-        == "one group of scores: an interval needs 2 independent samples or more, here: 1"
+    assert found.overall.reason == "an interval needs 2 independent samples or more, here: 1"
+
+
+def test_a_stratum_of_one_cluster_leaves_a_pooled_mean_without_interval() -> None:
+    # Every draw repeats the one cluster of stratum 1, so its share of the spread is in none.
+    values, strata = np.array([1.0, 2.0, 3.0, 4.0]), np.array([0, 0, 0, 1])
+    columns = [Column(values, np.ones(4))]
+    apart = resample(columns, strata, np.arange(4), 2, 0)
+    assert apart.why_none([Cell(0, 0)]) == ""
+    assert apart.why_none([Cell(0, 0), Cell(0, 1)]) == (
+        "one group of scores: an interval needs 2 independent samples or more, here: 1"
     )
+    joint = resample(columns, strata, np.array([0, 1, 2, 0]), 2, 0)
+    assert joint.why_none([Cell(0, 0), Cell(0, 1)]) == ""
+
+
+@pytest.mark.parametrize("crossing", [False, True])
+def test_a_mean_over_several_cells_is_of_all_their_rows(crossing: bool) -> None:
+    # The pooled mean of two columns over two strata is that of one column that holds them all.
+    rng = np.random.default_rng(11)
+    n = 40
+    strata, clusters = np.repeat([0, 1], n // 2), np.arange(n) % 20 if crossing else np.arange(n) // 2
+    first, second, weights = rng.normal(3, 1, n), rng.normal(50, 9, n), rng.uniform(0.5, 2, n)
+    split = resample([Column(first, weights), Column(second, weights)], strata, clusters, 2, 3)
+    whole = split.mean([Cell(k, g) for k in (0, 1) for g in (0, 1)])
+    ones = resample(
+        [Column(v * weights, np.ones(n)) for v in (first, second, np.ones(n))], strata, clusters, 2, 3
+    )
+    means = [ones.mean([Cell(k, 0), Cell(k, 1)]) for k in range(3)]
+    assert whole == pytest.approx((means[0] + means[1]) / (2 * means[2]))
+
+
+@pytest.mark.parametrize("value", [0.7, 0.1, 1e-9, 7.0])
+def test_equal_scores_in_several_strata_give_an_interval_of_that_score(value: float) -> None:
+    strata, clusters = np.repeat([0, 1, 2], [5, 30, 4]), np.arange(39)
+    columns = [Column(np.full(39, value), np.random.default_rng(1).uniform(0.1, 3, 39))]
+    found = read(resample(columns, strata, clusters, 3, 0), [Cell(0, g) for g in range(3)])
+    assert (found.low, found.high) == (pytest.approx(value, rel=1e-12), pytest.approx(value, rel=1e-12))
+
+
+def test_draws_that_are_no_number_say_nothing() -> None:
+    found = interval(np.array([1.0, np.inf, np.nan, 3.0]))
+    assert (found.low, found.high) == (pytest.approx(1.05), pytest.approx(2.95))
+    nothing = interval(np.array([np.nan, -np.inf]))
+    assert (nothing.low, nothing.reason) == (None, "no resample has something of every part")
 
 
 def test_clusters_across_groups_are_drawn_jointly() -> None:

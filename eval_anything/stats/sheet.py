@@ -1,0 +1,174 @@
+"""The rows of one task, laid out for its metrics: by group, and with the answers to each question once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from eval_anything.stats.aggregate import Metric, MissingPolicy
+from eval_anything.stats.bootstrap import Cell, Column, Resampled, resample
+from eval_anything.stats.cell import APART, SCORED, STATES, WAITING, Answers, Question, Verdict
+from eval_anything.stats.outline import Outline
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from eval_anything.stats.bootstrap import Codes, Floats
+
+
+class Tally(NamedTuple):
+    """What became of the rows of a metric."""
+
+    n: int
+    scored: int
+    missing: dict[str, int]
+    """By state; rows that are not judged yet are in none."""
+    imputed: int
+    """Missing rows that entered the mean all the same."""
+    stand_in: int
+    """Those of them whose value the protocol gives, not the missing policy."""
+    truncated: int
+
+    def why_none(self) -> str:
+        if not self.n:
+            return "no responses"
+        states = ", ".join(f"{n} {state}" for state, n in self.missing.items())
+        waiting = self.n - sum(self.missing.values()) - self.scored
+        parts = [states] if states else []
+        parts += [f"{waiting} not judged yet"] if waiting else []
+        parts += [f"{self.scored} of weight 0"] if self.scored else []
+        return f"nothing scored of {self.n}: {', '.join(parts)}"
+
+
+class Terms(NamedTuple):
+    """The rows of one mean, weighted: its value is the sum of the values by that of the weights."""
+
+    values: Floats
+    pers: Floats
+    weights: Floats
+
+
+class Sheet:
+    """Rows sorted by key. Strata are the groups that metrics name, and one more for all others."""
+
+    def __init__(self, rows: Sequence[Verdict], outline: Outline, policy: MissingPolicy) -> None:
+        self.rows = rows
+        self._outline = outline
+        self._policy = policy
+        self._strata = {name: code for code, name in enumerate(outline.groups())}
+        self._members = self._split()
+        strata: dict[Question, dict[int, None]] = {}
+        for leaf in outline.leaves():
+            strata.setdefault(self._question(leaf), {}).update(dict.fromkeys(self._strata_of(leaf)))
+        self._answers = {
+            question: Answers(rows, question, [self._members[s] for s in asked], outline.lacking_is_missing)
+            for question, asked in strata.items()
+        }
+
+    def _split(self) -> list[Codes]:
+        import numpy as np
+
+        rest = len(self._strata)
+        codes = np.array([self._strata.get(row.group, rest) for row in self.rows], dtype=np.int64)
+        order = np.argsort(codes, kind="stable")
+        return np.split(order, np.searchsorted(codes[order], np.arange(1, rest + 1)))
+
+    def _strata_of(self, leaf: Metric) -> list[int]:
+        return [self._strata[name] for name in leaf.groups] or list(range(len(self._members)))
+
+    def _question(self, leaf: Metric) -> Question:
+        substitute = None
+        if self._policy == "zero":
+            substitute = 0.0
+        elif self._policy == "floor":
+            # The worst end of the scale, whichever that is, of the number as it is before its factor.
+            low, high = self._outline.scale(leaf)
+            substitute = (low if self._outline.higher_is_better else high) / leaf.factor
+        return Question(leaf.column, leaf.per, leaf.each, substitute)
+
+    def _places(self, metric: Metric) -> dict[Question, list[int]]:
+        """The strata of each question of the metric's leaves; one that several leaves name is there once."""
+        found: dict[Question, dict[int, None]] = {}
+        for leaf in metric.leaves():
+            found.setdefault(self._question(leaf), {}).update(dict.fromkeys(self._strata_of(leaf)))
+        return {question: list(strata) for question, strata in found.items()}
+
+    def _rows_of(self, strata: list[int]) -> Codes:
+        import numpy as np
+
+        return np.concatenate([self._members[stratum] for stratum in strata])
+
+    def terms(self, metric: Metric) -> Terms:
+        """The rows of all the metric's leaves."""
+        import numpy as np
+
+        values, pers, weights = [], [], []
+        for question, strata in self._places(metric).items():
+            answers, rows = self._answers[question], self._rows_of(strata)
+            values.append(answers.values[rows] * answers.weights[rows])
+            pers.append(answers.pers[rows] * answers.weights[rows])
+            weights.append(answers.weights[rows])
+        return Terms(np.concatenate(values), np.concatenate(pers), np.concatenate(weights))
+
+    def cells(self, metric: Metric, *, per: bool = False) -> list[Cell]:
+        """Where `resampled` has the rows of all the metric's leaves: their values, or their `per`."""
+        number = {question: k for k, question in enumerate(self._answers)}
+        return [
+            Cell(2 * number[question] + per, stratum)
+            for question, strata in self._places(metric).items()
+            for stratum in strata
+        ]
+
+    def tally(self, metric: Metric) -> Tally:
+        """A row that several leaves ask is scored if all of them have it, else missing as from the first that
+        lacks it; imputed if all that lack it have something in its place."""
+        import numpy as np
+
+        status = np.zeros(len(self.rows), dtype=np.int8)
+        filled = np.ones(len(self.rows), dtype=bool)
+        stand_in = np.zeros(len(self.rows), dtype=bool)
+        for question, strata in self._places(metric).items():
+            answers, rows = self._answers[question], self._rows_of(strata)
+            here, before = answers.status[rows], status[rows]
+            status[rows] = np.where(before <= SCORED, np.maximum(before, here), before)
+            filled[rows] &= (here <= WAITING) | answers.used[rows]
+            stand_in[rows] |= answers.stand_in[rows]
+        imputed = (status > WAITING) & filled
+        counts = np.bincount(status, minlength=len(STATES)).tolist()
+        missing = {state: n for state, n in zip(STATES, counts, strict=True) if state and n}
+        return Tally(
+            n=len(self.rows) - counts[APART],
+            scored=counts[SCORED],
+            missing=dict(sorted(missing.items())),
+            imputed=int(imputed.sum()),
+            stand_in=int((imputed & stand_in).sum()),
+            truncated=int((self._truncated & (status != APART)).sum()),
+        )
+
+    @cached_property
+    def _truncated(self) -> NDArray[np.bool_]:
+        import numpy as np
+
+        return np.array([row.truncated for row in self.rows], dtype=bool)
+
+    def resampled(self, seed: int) -> Resampled:
+        """Two columns of each question: the values, and what they are `per`."""
+        import numpy as np
+
+        answers = list(self._answers.values())
+        used = np.flatnonzero(np.any([found.used for found in answers], axis=0))
+        names = [self.rows[index].cluster or self.rows[index].id for index in used.tolist()]
+        # Sorted by name, so that the codes, and with them the draws, do not depend on the order of arrival.
+        codes = {name: code for code, name in enumerate(sorted(set(names)))}
+        strata = np.zeros(len(self.rows), dtype=np.int64)
+        for stratum, rows in enumerate(self._members):
+            strata[rows] = stratum
+        columns = []
+        for question, found in self._answers.items():
+            weights = found.weights[used]
+            columns.append(Column(found.values[used], weights))
+            columns.append(Column(found.pers[used], weights if question.per else np.zeros(len(used))))
+        clusters = np.array([codes[name] for name in names], dtype=np.int64)
+        return resample(columns, strata[used], clusters, len(self._members), seed)

@@ -23,7 +23,7 @@ from eval_anything.judge import Rubric, Side
 from eval_anything.prompts import PromptSet
 from eval_anything.suggest import unknown
 from eval_anything.task import Task
-from eval_anything.values import Params
+from eval_anything.values import Params, Response, Sample, Score, part_modality
 
 Profile = Literal["corrected", "original", "align-anything"]
 PROFILES: tuple[Profile, ...] = get_args(Profile)
@@ -184,8 +184,8 @@ class ProfileOptions(msgspec.Struct, frozen=True):
 
 
 class ProtocolTask(Task):
-    """A task whose judge is the folder `judge/` beside its module: prompts and protocol, in profiles where its
-    options have one."""
+    """A task whose judge is the folder `judge/` beside its module: prompts and protocol, in profiles where
+    its options have one."""
 
     judge_folder: ClassVar[str] = "judge"
     Options = ProfileOptions
@@ -213,6 +213,23 @@ class ProtocolTask(Task):
         """The benchmark's own prompts from the files of a user's copy of it, as templates by our names; empty
         where `folder` holds none of those files. They are read as data and never executed."""
         return {}
+
+    def without_medium(self, sample: Sample, response: Response) -> Score | None:
+        """For `settled`: the verdict on an answer that lacks a medium of `required`, which is the protocol's
+        `no_medium` if it has one. None where nothing is lacking."""
+        held = {part_modality(part) for part in response.parts}
+        for modality in self.required:
+            if modality == "text" or modality in held:
+                continue
+            if modality in response.selected:  # an agent chose it and its tool failed: an outage
+                return Score(value=None, state="no_response", reason=f"the tool made no {modality}")
+            return Score(
+                value=self.protocol.no_medium,
+                state="no_response",
+                reason=f"no {modality} in the answer",
+                weight=self.weight(sample),
+            )
+        return None
 
     def identity(self) -> dict[str, Any]:
         protocol = msgspec.to_builtins(self.protocol)

@@ -12,7 +12,7 @@ from eval_anything.models.base import local_path
 from eval_anything.models.hf import checkpoint, load
 
 
-def find(judge: str, name: str, revision: str | None) -> tuple[Path, str]:
+def find(judge: str, name: str, revision: str | None, option: str = "model") -> tuple[Path, str]:
     """The folder of checkpoint `name`, and its commit where it is one of the hub ("" for a local folder).
 
     Raises UsageError where there is none. Weights of the hub are not fetched yet.
@@ -20,7 +20,7 @@ def find(judge: str, name: str, revision: str | None) -> tuple[Path, str]:
     try:
         return checkpoint.find(name, revision, weights=False)
     except UsageError as fault:
-        raise UsageError(f"judge {judge}, option model: {fault}") from None
+        raise UsageError(f"judge {judge}, option {option}: {fault}") from None
 
 
 def fetch(judge: str, name: str, commit: str, patterns: Iterable[str], licence: str) -> Path:
@@ -56,6 +56,12 @@ class OneFile:
     @property
     def names(self) -> tuple[str, ...]:
         return (f"{self.stem}.safetensors", f"{self.stem}.pt")
+
+    @property
+    def folder(self) -> Path | None:
+        """Where a local checkpoint lies; None for a hub id."""
+        place = local_path(self.model)
+        return place.parent if place is not None and place.is_file() else place
 
     def check(self) -> None:
         """Raises UsageError where there is no such checkpoint. Nothing large is fetched."""

@@ -1,4 +1,4 @@
-"""What judges that look at images have in common: decoding in worker threads, batches, one load of the model."""
+"""What judges of images have in common: decoding in worker threads, batches, one load of the model."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ImageOptions(msgspec.Struct, frozen=True, kw_only=True):
     revision: str | None = None
     """Branch, tag or commit of a hub id; None: the default branch."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Of weights and activations. Scores of good images lie close together: halves are faster and blur them."""
+    """Of weights and activations. Good images score close together, which halves blur; they are faster."""
     device: str = "auto"
     """As torch writes it (cpu, cuda:1); auto: the GPU where there is one."""
     batch_size: Annotated[int, msgspec.Meta(ge=1)] = 16

@@ -8,13 +8,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from eval_anything.errors import UsageError
+from eval_anything.judges.sizes import Depth, Vocabulary, Width
 from eval_anything.models.hf import checkpoint, load
 
-# A hostile or damaged file must not make the loader build a network of a million layers.
-Width = Annotated[int, msgspec.Meta(ge=1, le=65536)]
-Depth = Annotated[int, msgspec.Meta(ge=1, le=512)]
 _LANGUAGE_SIZES: dict[str, Any] = {
-    "vocab_size": Annotated[int, msgspec.Meta(ge=1, le=1 << 24)],
+    "vocab_size": Vocabulary,
     "hidden_size": Width,
     "intermediate_size": Annotated[int, msgspec.Meta(ge=1, le=1 << 20)],
     "num_hidden_layers": Depth,

@@ -29,13 +29,14 @@ test-audiocraft: $(READY)  ## AudioGen and MusicGen's own code, in an environmen
 	AUDIOCRAFT_PYTHON=$(CURDIR)/.audiocraft/bin/python $(BIN)/python -m pytest tests/agents/media/audiocraft_real.py
 
 # torch first and by its exact version: a newer one may bring gigabytes of packages for GPUs that are not there.
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml plugins/train/pyproject.toml constraints.txt
 	@echo "setting up $(VENV) once: about 2 GB, a few minutes"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --upgrade pip "setuptools>=77" wheel
 	$(PIP) torch==2.13.0
 	$(PIP) -c constraints.txt --no-deps torchvision
 	$(PIP) -c constraints.txt --no-build-isolation -e ".[hf,diffusers,lm-eval,reward,dev]"
+	$(PIP) -c constraints.txt --no-build-isolation -e "plugins/train[dev]"
 	touch $@
 
 clean:

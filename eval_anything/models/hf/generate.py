@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from eval_anything.errors import BadRequest
@@ -46,20 +47,14 @@ class Generator:
         self.model = model
         self.tokenizer = opened.tokenizer
         self.prompter = prompter
-        self.ends = _end_tokens(model, opened.tokenizer)
+        self.ends = end_tokens(model.generation_config, opened.tokenizer)
         self.suppressed = _suppressed(opened, model)
-        limit = getattr(opened.config.get_text_config(), "max_position_embeddings", None)
-        self.context = limit if isinstance(limit, int) else None
+        self.context = context_length(opened)
 
     def run(self, jobs: list[Job]) -> list[Answer]:
         """Generate for `jobs` of one batch key. Raises BadRequest, or what torch raises."""
-        import torch
-
-        try:
+        with memory_freed():
             return self._run(jobs)
-        except torch.OutOfMemoryError:
-            torch.cuda.empty_cache()
-            raise
 
     def _run(self, jobs: list[Job]) -> list[Answer]:
         import torch
@@ -124,12 +119,32 @@ class Generator:
         return Answer(text, input_tokens, len(kept) + (ended is not None and stopped != ended), truncated)
 
 
+@contextlib.contextmanager
+def memory_freed() -> Iterator[None]:
+    """Around work of the model: where memory runs out, what is cached is given back before the work is tried
+    again in smaller parts."""
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        raise
+
+
+def context_length(opened: Opened) -> int | None:
+    """Most tokens that the model can look at; None where its configuration does not say."""
+    limit = getattr(opened.config.get_text_config(), "max_position_embeddings", None)
+    return limit if isinstance(limit, int) else None
+
+
 def _max_tokens(params: Params) -> int:
     return DEFAULT_MAX_TOKENS if params.max_tokens is None else params.max_tokens
 
 
-def _end_tokens(model: Any, tokenizer: Any) -> list[int]:
-    stated = model.generation_config.eos_token_id
+def end_tokens(generation_config: Any, tokenizer: Any) -> list[int]:
+    """The tokens after which an answer is over."""
+    stated = generation_config.eos_token_id
     ends = [] if stated is None else [stated] if isinstance(stated, int) else list(stated)
     if not ends and tokenizer.eos_token_id is not None:
         ends = [tokenizer.eos_token_id]

@@ -5,15 +5,18 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eval_anything.errors import BadRequest
 from eval_anything.media.convert import load_audio, load_image, load_video
+from eval_anything.media.probe import probe
 from eval_anything.models.hf.load import Opened
 from eval_anything.values import (
-    Artifact,
     Audio,
+    File,
     Image,
+    MediaPart,
     Message,
     Modality,
     Part,
@@ -21,11 +24,13 @@ from eval_anything.values import (
     Request,
     Text,
     Video,
+    part_modality,
 )
 
 if TYPE_CHECKING:
     from eval_anything.media.store import ArtifactStore
 
+NO_TEMPLATE = "has no chat template: give one with -M chat_template=FILE"
 _THINK = "<think>"
 
 
@@ -53,6 +58,8 @@ class Prompt:
     video_s: float = 0.0
     notes: list[str] = dataclasses.field(default_factory=list)
     """What was changed on the way to the model."""
+    special: bool = False
+    """Whether the tokenizer is to add its own first token: templates write theirs themselves."""
 
     @property
     def thinking(self) -> bool:
@@ -62,7 +69,8 @@ class Prompt:
     @property
     def batch_key(self) -> tuple[object, ...]:
         """Prompts of one key can share a batch: processors want the same kinds of media in each row."""
-        return (bool(self.images), bool(self.audio), tuple(sorted({round(v.fps, 3) for v in self.videos})))
+        fps = tuple(sorted({round(v.fps, 3) for v in self.videos}))
+        return (bool(self.images), bool(self.audio), fps, self.special)
 
 
 class Prompter:
@@ -81,24 +89,50 @@ class Prompter:
         self._longest_audio_s = samples / self._sampling_rate if samples else None
 
     def prompt(self, request: Request) -> Prompt:
-        """Render the chat template and decode the media; for worker threads.
+        """Render the chat template and decode the media; for worker threads. A conversation that ends with
+        the assistant's words is one that the model goes on with.
 
         Raises BadRequest for what the model cannot take, MediaError for a file that cannot be decoded.
         """
-        import jinja2
-
+        if request.plain:
+            return self._as_it_is(request)
+        if not self.opened.capabilities.chat:
+            raise BadRequest(f"{self.opened.folder} {NO_TEMPLATE}")
         prompt = Prompt()
         conversation = [self._turn(message, prompt) for message in request.messages]
+        goes_on = bool(conversation) and conversation[-1]["role"] == "assistant"
+        prompt.text = self._rendered(conversation, goes_on=goes_on)
+        prompt.special = self.multimodal and not self._begins(prompt.text)
+        return prompt
+
+    def _as_it_is(self, request: Request) -> Prompt:
+        parts = [part for message in request.messages for part in message.parts]
+        if media := [part for part in parts if not isinstance(part, Text)]:
+            raise BadRequest(
+                f"a plain prompt is text alone, and this one has {type(media[0]).__name__} parts"
+            )
+        text = "".join(part.text for part in parts if isinstance(part, Text))
+        return Prompt(text=text, special=not self._begins(text))
+
+    def _rendered(self, conversation: list[dict[str, Any]], *, goes_on: bool) -> str:
+        import jinja2
+
         try:
-            prompt.text = self.opened.processor.apply_chat_template(
+            text: str = self.opened.processor.apply_chat_template(
                 conversation,
                 chat_template=self.opened.chat_template,
-                add_generation_prompt=True,
+                add_generation_prompt=not goes_on,
+                continue_final_message=goes_on,
                 tokenize=False,
             )
         except jinja2.TemplateError as fault:
             raise BadRequest(f"the chat template refuses these messages: {fault}") from None
-        return prompt
+        return text
+
+    def _begins(self, text: str) -> bool:
+        """Whether `text` has the tokenizer's first token itself, and must not get a second one."""
+        bos = self.opened.tokenizer.bos_token
+        return bool(bos) and text.startswith(bos)
 
     def _turn(self, message: Message, prompt: Prompt) -> dict[str, Any]:
         parts = [part for part in message.parts if not isinstance(part, Reasoning)]
@@ -111,25 +145,38 @@ class Prompter:
         match part:
             case Text():
                 return {"type": "text", "text": self._plain(part.text, prompt)}
-            case Image():
-                self._require("image")
-                prompt.images.append(load_image(self.store.path(part.artifact)))
-                return {"type": "image"}
-            case Audio():
-                self._require("audio")
-                prompt.audio.append(self._sound(part.artifact, prompt))
-                return {"type": "audio"}
-            case Video():
-                self._require("video")
-                prompt.videos.append(self._clip(part.artifact, prompt))
-                return {"type": "video"}
+            case Image() | Audio() | Video():
+                kind = self._medium(self.store.path(part.artifact), part.artifact.duration_s, part, prompt)
+                return {"type": kind}
+            case File():
+                return {"type": self._medium(Path(part.path), None, part, prompt)}
             case _:
                 raise BadRequest(f"models in process take text and media, not {type(part).__name__} parts")
+
+    def _medium(self, path: Path, seconds: float | None, part: MediaPart | File, prompt: Prompt) -> Modality:
+        """Decode a medium for `prompt`; `seconds` is its length where that is known already."""
+        modality = part_modality(part)
+        assert modality is not None
+        self._require(modality)
+        match modality:
+            case "image":
+                prompt.images.append(load_image(path))
+            case "audio":
+                prompt.audio.append(self._sound(path, prompt))
+            case _:
+                if seconds is None:
+                    seconds = probe(path, "video").duration_s
+                prompt.videos.append(self._clip(path, seconds or 0.0, prompt))
+        return modality
 
     def _require(self, modality: Modality) -> None:
         if modality not in self.opened.capabilities.inputs:
             takes = ", ".join(self.opened.capabilities.inputs)
             raise BadRequest(f"the model does not take {modality} (it takes {takes})")
+
+    def plain(self, text: str) -> str:
+        """`text` with the model's control tokens broken up."""
+        return self._plain(text, Prompt())
 
     def _plain(self, text: str, prompt: Prompt) -> str:
         """`text` with the model's control tokens broken up: data must not open turns or place media."""
@@ -138,8 +185,8 @@ class Prompter:
             prompt.notes.append(f"control tokens in the text were broken up: {' '.join(found)}")
         return self._special.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
 
-    def _sound(self, artifact: Artifact, prompt: Prompt) -> Any:
-        sound = load_audio(self.store.path(artifact), self._sampling_rate)
+    def _sound(self, path: Path, prompt: Prompt) -> Any:
+        sound = load_audio(path, self._sampling_rate)
         seconds = len(sound) / self._sampling_rate
         prompt.audio_s += seconds
         if self._longest_audio_s is not None and seconds > self._longest_audio_s:
@@ -148,12 +195,11 @@ class Prompter:
             )
         return sound
 
-    def _clip(self, artifact: Artifact, prompt: Prompt) -> Clip:
+    def _clip(self, path: Path, seconds: float, prompt: Prompt) -> Clip:
         import numpy as np
 
-        seconds = artifact.duration_s or 0.0
         wanted = min(max(round(seconds * self.fps), 2), self.max_frames)
-        images = load_video(self.store.path(artifact), frames=wanted)
+        images = load_video(path, frames=wanted)
         prompt.video_s += seconds
         fps = len(images) / seconds if seconds else self.fps
         prompt.notes.append(f"video of {seconds:.1f} s: {len(images)} frames")
@@ -164,10 +210,7 @@ class Prompter:
         processor = self.opened.processor
         texts = [prompt.text for prompt in prompts]
         media = self._media(prompts) if self.multimodal else {}
-        bos = self.opened.tokenizer.bos_token
-        # Templates that write the first token themselves must not get a second one; a tokenizer's templates
-        # always do.
-        special = self.multimodal and not (bos and texts[0].startswith(bos))
+        special = prompts[0].special
         batch = processor(text=texts, padding=True, return_tensors="pt", add_special_tokens=special, **media)
         if not bool(batch["attention_mask"][:, -1].all()):
             raise BadRequest(f"{type(processor).__name__} did not pad the batch on the left")

@@ -36,6 +36,8 @@ REPOSITORY: Final = "qyang1021/AIR-Bench-Dataset"
 REVISION: Final = "7766a6f775ab20013e957353961007ab157a5d46"
 """The last commit that changed data; later ones changed the hub's README."""
 LICENCE: Final = "CC BY-NC 4.0; the whole data set has about 49 GB, -T only=TASK,TASK fetches less"
+_COMPLETE: Final = 0.95
+"""Of the rows that are known to have audio: a few published files are empty."""
 _FLAC_TASK: Final = "Audio_Grounding"
 """Its rows name .wav files; the files are .flac."""
 
@@ -137,6 +139,8 @@ def open_half(half: Half[R], source: DataSource, options: AIRBenchOptions) -> Da
     media = [Medium(item.audio, "audio", place(path, n, item.row, "uniq_id")) for n, item in heard]
     check_media(media)
     found = tuple(item for _, item in heard)
+    if source.kind == "hub":
+        _check_heard(path, [item.row for _, item in items], [item.row for item in found], half.published)
     return Dataset(
         kind=source.kind,
         # The hub's cache keeps the files themselves beside the snapshot that links to them.
@@ -173,14 +177,32 @@ def _rows(path: Path, half: Half[R]) -> list[R]:
     return rows
 
 
+def _count(rows: Sequence[Row], published: dict[str, tuple[int, ...]]) -> Counter[str]:
+    """By cell, or by task where only the tasks' numbers are known."""
+    return Counter(row.cell if row.cell in published else row.task_name for row in rows)
+
+
 def _check_counts(path: Path, rows: Sequence[Row], published: dict[str, tuple[int, ...]]) -> None:
-    """The hub's rows against the published numbers, which are known by task or by cell."""
-    found = Counter(row.cell if row.cell in published else row.task_name for row in rows)
+    found = _count(rows, published)
     for name, right in published.items():
         if found[name] not in right:
             raise DataError(
                 f"{path}: {found[name]} rows of {name}, the published data set has {right[0]}:"
                 " another revision?"
+            )
+
+
+def _check_heard(
+    path: Path, rows: Sequence[Row], kept: Sequence[Row], published: dict[str, tuple[int, ...]]
+) -> None:
+    """A download that broke off must not pass for the published lack of audio."""
+    found = _count(kept, published)
+    for name in _count(rows, published):
+        if found[name] < _COMPLETE * min(published[name]):
+            raise DataError(
+                f"{path}: {found[name]} rows of {name} have their audio, of {min(published[name])} that are"
+                " known to have it: an incomplete download? (what is there can be read with --data"
+                f" {path.parent.parent} -T missing_audio=skip)"
             )
 
 

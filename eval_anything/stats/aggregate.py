@@ -59,6 +59,12 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Leaf: the mean, or the ratio, times this."""
     each: Literal["response", "sample"] = "response"
     """Leaf: "sample" has the repeats of a sample share its weight, however many of them have a value."""
+    blocks: int | None = None
+    """Quirk, leaf: rows with a value are taken in blocks of so many, in the order of their ids and in each
+    group by itself, and the mean is that of the blocks' means: a short last block weighs as much as a whole
+    one. A pooled node is over the rows alone."""
+    spread: bool = False
+    """Leaf with blocks: the standard deviation (population) of the blocks' means, in place of their mean."""
     skip_empty: bool = False
     """Inner node: the mean of those parts that have a value (else one without leaves the node without)."""
     round_means: int | None = None
@@ -76,6 +82,10 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             raise ValueError(f"metric {self.name!r} has {kind}: {', '.join(wrong)} is not for it")
         if not math.isfinite(self.factor) or not self.factor:
             raise ValueError(f"metric {self.name!r}: factor is {self.factor}, expected a number but 0")
+        if self.spread and not self.blocks:
+            raise ValueError(f"metric {self.name!r}: a spread is one of blocks")
+        if self.blocks is not None and self.blocks < 1:
+            raise ValueError(f"metric {self.name!r}: blocks of {self.blocks} rows, expected 1 or more")
         if self.pooled and len({(leaf.factor, leaf.each, bool(leaf.per)) for leaf in self.leaves()}) > 1:
             raise ValueError(f"metric {self.name!r} is pooled: its leaves need one factor, each, and per")
 
@@ -120,7 +130,7 @@ class Tree(msgspec.Struct, frozen=True, kw_only=True, tag="tree", tag_field="kin
 
 
 def _leaf_fields(metric: Metric) -> list[str]:
-    return [name for name in ("groups", "column", "per") if getattr(metric, name)] + [
+    return [name for name in ("groups", "column", "per", "blocks", "spread") if getattr(metric, name)] + [
         name for name, default in (("factor", 1.0), ("each", "response")) if getattr(metric, name) != default
     ]
 

@@ -58,6 +58,8 @@ class Question(NamedTuple):
     per: str = ""
     """Component that is asked for beside it; a row without it is missing."""
     each: Literal["response", "sample"] = "response"
+    blocks: int | None = None
+    """Rows of a block share the weight of one."""
     substitute: float | None = None
     """What the missing policy puts in place of an unusable verdict: of the value, or its ratio to `per`."""
 
@@ -95,6 +97,18 @@ class Answers:
         self.weights: Floats = np.where(self.used, weights, 0.0)
         if question.each == "sample":
             self.weights /= _repeats(rows, self.used)
+        if question.blocks:
+            for group in groups:
+                self._level(group[self.used[group]], question.blocks)
+
+    def _level(self, rows: Codes, size: int) -> None:
+        """Makes the weights of each block of `size` rows add up to 1."""
+        import numpy as np
+
+        if len(rows):
+            totals = in_blocks(self.weights[rows], size)
+            shares = np.repeat(np.where(totals > 0, totals, 1.0), size)[: len(rows)]
+            self.weights[rows] /= shares
 
     def _fill(self, group: Codes, question: Question, substitute: float, weights: Floats) -> None:
         """A row without a verdict has no `per` either: it gets the mean of those of its group."""
@@ -111,6 +125,13 @@ class Answers:
         filled = group[bad & ~self.used[group]]
         self.used[filled] = True
         self.values[filled], self.pers[filled] = substitute * divisor, divisor
+
+
+def in_blocks(numbers: Floats, size: int) -> Floats:
+    """The sums of blocks of `size` numbers; the last block may be shorter."""
+    import numpy as np
+
+    return np.add.reduceat(numbers, np.arange(0, len(numbers), size))
 
 
 def _answer(row: Verdict, question: Question, lacking_is_missing: bool) -> tuple[int, bool, float, float]:

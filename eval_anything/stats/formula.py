@@ -36,6 +36,8 @@ class Formula(abc.ABC, Generic[N]):
 
     def _of_rows(self, metric: Metric) -> N:
         leaf = next(metric.leaves())
+        if leaf.spread:
+            return self._rounded(self._spread(leaf), metric.digits)
         mean = self._rounded(self._mean_of_rows(metric, per=False), metric.round_means)
         per = self._rounded(self._mean_of_rows(metric, per=True), metric.round_means) if leaf.per else None
         return self._rounded(self._scaled(mean, per, leaf.factor), metric.digits)
@@ -47,6 +49,10 @@ class Formula(abc.ABC, Generic[N]):
     @abc.abstractmethod
     def _mean_of_rows(self, metric: Metric, *, per: bool) -> N:
         """The weighted mean of the values of all rows, or of what they are divided by."""
+
+    @abc.abstractmethod
+    def _spread(self, leaf: Metric) -> N:
+        """The standard deviation of the means of the leaf's blocks, times its factor."""
 
     @abc.abstractmethod
     def _mean(self, parts: list[N]) -> N: ...
@@ -96,6 +102,9 @@ class Points(Formula[float]):
         total = math.fsum((terms.pers if per else terms.values).tolist())
         return total / math.fsum(terms.weights.tolist())
 
+    def _spread(self, leaf: Metric) -> float:
+        return float(self._sheet.block_means(leaf).std()) * abs(leaf.factor)
+
     def _mean(self, parts: list[float]) -> float:
         return math.fsum(parts) / len(parts)
 
@@ -122,6 +131,8 @@ class Draws(Formula["Floats"]):
 
     def _why_none(self, metric: Metric) -> str:
         """A part whose spread is unknown leaves the whole without: its own would be an understatement."""
+        if metric.spread:
+            return "a deviation of blocks: resampled rows are in none"
         if _is_of_rows(metric):
             return self._resampled.why_none(self._sheet.cells(metric))
         for part in self.counted(metric):
@@ -136,6 +147,9 @@ class Draws(Formula["Floats"]):
 
     def _mean_of_rows(self, metric: Metric, *, per: bool) -> Floats:
         return self._resampled.mean(self._sheet.cells(metric, per=per))
+
+    def _spread(self, leaf: Metric) -> Floats:
+        raise AssertionError("a spread has no interval")
 
     def _mean(self, parts: list[Floats]) -> Floats:
         import numpy as np

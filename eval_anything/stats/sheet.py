@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from eval_anything.stats.aggregate import Metric, MissingPolicy
 from eval_anything.stats.bootstrap import Cell, Column, Resampled, resample
-from eval_anything.stats.cell import APART, SCORED, STATES, WAITING, Answers, Question, Verdict
+from eval_anything.stats.cell import APART, SCORED, STATES, WAITING, Answers, Question, Verdict, in_blocks
 from eval_anything.stats.outline import Outline
 
 if TYPE_CHECKING:
@@ -60,8 +60,9 @@ class Sheet:
         self._strata = {name: code for code, name in enumerate(outline.groups())}
         self._members = self._split()
         strata: dict[Question, dict[int, None]] = {}
-        for leaf in outline.leaves():
-            strata.setdefault(self._question(leaf), {}).update(dict.fromkeys(self._strata_of(leaf)))
+        for entry in outline.entries:
+            for question, asked in self._places(entry.metric).items():
+                strata.setdefault(question, {}).update(dict.fromkeys(asked))
         self._answers = {
             question: Answers(rows, question, [self._members[s] for s in asked], outline.lacking_is_missing)
             for question, asked in strata.items()
@@ -78,7 +79,8 @@ class Sheet:
     def _strata_of(self, leaf: Metric) -> list[int]:
         return [self._strata[name] for name in leaf.groups] or list(range(len(self._members)))
 
-    def _question(self, leaf: Metric) -> Question:
+    def _question(self, leaf: Metric, metric: Metric) -> Question:
+        """What the leaf asks of its rows for the sake of `metric`."""
         substitute = None
         if self._policy == "zero":
             substitute = 0.0
@@ -86,13 +88,14 @@ class Sheet:
             # The worst end of the scale, whichever that is, of the number as it is before its factor.
             low, high = self._outline.scale(leaf)
             substitute = (low if self._outline.higher_is_better else high) / leaf.factor
-        return Question(leaf.column, leaf.per, leaf.each, substitute)
+        blocks = None if metric.pooled else leaf.blocks
+        return Question(leaf.column, leaf.per, leaf.each, blocks, substitute)
 
     def _places(self, metric: Metric) -> dict[Question, list[int]]:
         """The strata of each question of the metric's leaves; one that several leaves name is there once."""
         found: dict[Question, dict[int, None]] = {}
         for leaf in metric.leaves():
-            found.setdefault(self._question(leaf), {}).update(dict.fromkeys(self._strata_of(leaf)))
+            found.setdefault(self._question(leaf, metric), {}).update(dict.fromkeys(self._strata_of(leaf)))
         return {question: list(strata) for question, strata in found.items()}
 
     def _rows_of(self, strata: list[int]) -> Codes:
@@ -111,6 +114,19 @@ class Sheet:
             pers.append(answers.pers[rows] * answers.weights[rows])
             weights.append(answers.weights[rows])
         return Terms(np.concatenate(values), np.concatenate(pers), np.concatenate(weights))
+
+    def block_means(self, leaf: Metric) -> Floats:
+        """The mean of each block of a leaf that has blocks."""
+        import numpy as np
+
+        means = [np.zeros(0)]
+        for question, strata in self._places(leaf).items():
+            answers = self._answers[question]
+            for rows in (self._members[stratum] for stratum in strata):
+                used = rows[answers.used[rows]]
+                if len(used) and question.blocks:
+                    means.append(in_blocks(answers.values[used] * answers.weights[used], question.blocks))
+        return np.concatenate(means)
 
     def cells(self, metric: Metric, *, per: bool = False) -> list[Cell]:
         """Where `resampled` has the rows of all the metric's leaves: their values, or their `per`."""

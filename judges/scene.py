@@ -8,6 +8,7 @@ known scene have no score.
 What is compared follows from the case:
 
 - questions in the sample: answered for the medium's scene;
+- aspects: of a document of text and images, against the reference's text, or the prompt where there is none;
 - a rubric with media: the image against the prompt, by the parts of AMG's rubric (elements 4, their details
   3, consistency of the scene 2, nothing extra 1; 0 where nothing that was asked for is there);
 - a rubric of text: how much of what the prompt names the answer names too;
@@ -20,11 +21,12 @@ from typing import Any
 
 import msgspec
 
-from eval_anything.judge import Case, Judge
+from eval_anything.judge import AspectsRubric, Case, Judge
 from eval_anything.judges.agreement import coverage, heard_alike, match, seen_alike, stated
 from eval_anything.judges.asked import user_text
 from eval_anything.judges.choice import Question, by_question, questions_of
 from eval_anything.judges.media import media_of
+from eval_anything.judges.scene_aspects import Document, rate
 from eval_anything.judges.spread import spread
 from eval_anything.judges.votes import NOT_BY_VOTES, about_choice
 from eval_anything.synth.parse import Mentions, mentions
@@ -49,6 +51,8 @@ class SceneJudge(Judge):
             return self._missing("judge_error", NOT_BY_VOTES)
         if case.sample.metadata.get("questions"):
             return self._questions(case)
+        if isinstance(case.rubric, AspectsRubric):
+            return self._document(case, case.rubric)
         if case.rubric.media:
             return self._image(case)
         return self._text(case) if case.rubric.system else self._synergy(case)
@@ -91,6 +95,17 @@ class SceneJudge(Judge):
         }
         share = sum(parts.values()) / 10 if matched.partner else 0.0
         return self._scored(case, share, details={name: round(part, 4) for name, part in parts.items()})
+
+    def _document(self, case: Case, rubric: AspectsRubric) -> Score:
+        references = case.sample.references
+        expected = mentions(references[0].text if references else user_text(case.sample))
+        scenes = [scene_behind(part) for part in media_of(case.response)]
+        known = [stated(scene) for scene in scenes if scene is not None]
+        if not expected.objects or len(known) < len(scenes):
+            return self._missing("unparsed", _UNKNOWN if expected.objects else _NAMELESS)
+        document = Document(expected=expected, said=mentions(case.response.text), images=known)
+        value, components = rate(rubric, document)
+        return Score(value=value, state="scored", judge=self.label, components=components)
 
     def _text(self, case: Case) -> Score:
         asked = mentions(user_text(case.sample))

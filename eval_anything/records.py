@@ -37,6 +37,12 @@ class Medium(NamedTuple):
     """The record: "row 3 (question_id '7')"."""
 
 
+class Embedded(msgspec.Struct, frozen=True):
+    """A media file inside a parquet column."""
+
+    content: bytes = msgspec.field(name="bytes")
+
+
 def json_rows(path: Path, expected: str) -> list[Any]:
     """The rows of a JSON list or of JSON lines; `expected` describes the layout where there is no file."""
     try:
@@ -80,6 +86,20 @@ def _some(path: Path, rows: list[Any]) -> list[Any]:
     if not rows:
         raise DataError(f"{path}: no rows")
     return rows
+
+
+def parquet_records(root: Path, pattern: str, kind: type[S], expected: str, key: str = "") -> list[S]:
+    """The rows of all parquet files below `root` that match `pattern` ("data/test-*.parquet"), in the order
+    of their names. Raises DataError also where other data lie beside them."""
+    shards = sorted(root.glob(pattern))
+    if not shards:
+        raise DataError(f"{root / pattern}: not there; expected {expected}")
+    check_folder(root, [shard.relative_to(root).as_posix() for shard in shards], (), expected)
+    columns = [field.encode_name for field in msgspec.structs.fields(kind)]
+    found: list[S] = []
+    for shard in shards:
+        found += records(shard, parquet_rows(shard, expected, columns), kind, key)
+    return found
 
 
 def records(path: Path, rows: Iterable[Any], kind: type[S], key: str = "") -> list[S]:

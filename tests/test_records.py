@@ -163,3 +163,24 @@ def test_any_bytes_are_rows_or_one_error(tmp_path_factory: pytest.TempPathFactor
         assert records.json_rows(path, "rows")
     except DataError as fault:
         assert "any.json: " in str(fault)
+
+
+class Shown(msgspec.Struct, frozen=True):
+    question_id: str
+    image: records.Embedded
+
+
+def test_shards_are_read_in_order_with_the_media_in_them(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"data/test-\*.parquet: not there; expected shards"):
+        records.parquet_records(tmp_path, "data/test-*.parquet", Shown, "shards")
+    (tmp_path / "data").mkdir()
+    for number in (1, 0):
+        image = {"bytes": png(), "path": None}
+        table = pyarrow.table({"question_id": [number], "image": [image], "more": [1]})
+        pyarrow.parquet.write_table(table, tmp_path / "data" / f"test-{number}.parquet")
+    found = records.parquet_records(tmp_path, "data/test-*.parquet", Shown, "shards", "question_id")
+    assert [row.question_id for row in found] == ["0", "1"]
+    assert found[0].image.content == png()
+    (tmp_path / "data" / "train-0.parquet").write_bytes(b"")
+    with pytest.raises(DataError, match=r"train-0.parquet: not a file of this data set"):
+        records.parquet_records(tmp_path, "data/test-*.parquet", Shown, "shards")

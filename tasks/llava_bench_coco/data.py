@@ -21,13 +21,14 @@ from eval_anything.errors import DataError
 from eval_anything.home import home
 from eval_anything.hub import download
 from eval_anything.records import (
+    Embedded,
     Medium,
     check_count,
     check_folder,
     check_media,
     check_unique,
     json_rows,
-    parquet_rows,
+    parquet_records,
     place,
     records,
     revision_of,
@@ -105,14 +106,10 @@ class _Context(msgspec.Struct, frozen=True):
     instances: tuple[_Instance, ...]
 
 
-class _Embedded(msgspec.Struct, frozen=True):
-    bytes: bytes
-
-
 class _Mirrored(msgspec.Struct, frozen=True):
     question_id: str
     question: str
-    image: _Embedded
+    image: Embedded
     category: Category
     image_id: str
     answer: str
@@ -160,15 +157,10 @@ def _original(root: Path) -> Opened:
 
 
 def _mirror(root: Path) -> Opened:
-    check_folder(root, ("data",), (_SHARDS, "truth.json"), _EXPECTED)
-    rows: list[_Mirrored] = []
-    columns = _Mirrored.__struct_fields__
-    shards = sorted(root.glob(_SHARDS))
-    for shard in shards:
-        rows += records(shard, parquet_rows(shard, _EXPECTED, columns), _Mirrored, "question_id")
+    rows = parquet_records(root, _SHARDS, _Mirrored, _EXPECTED, "question_id")
     check_unique(root / _SHARDS, "question_id", (row.question_id for row in rows))
     folder = home() / "data" / "llava_bench_coco"
-    paths = write_embedded((row.image.bytes for row in rows), folder)
+    paths = write_embedded((row.image.content for row in rows), folder)
     media = [
         Medium(path, "image", place(root / _SHARDS, i, rows[i], "question_id"))
         for i, path in enumerate(paths)

@@ -21,12 +21,13 @@ from eval_anything.home import home
 from eval_anything.hub import download
 from eval_anything.judge import Component
 from eval_anything.records import (
+    Embedded,
     Medium,
     check_count,
     check_folder,
     check_media,
     json_rows,
-    parquet_rows,
+    parquet_records,
     place,
     records,
     revision_of,
@@ -100,12 +101,8 @@ class _Original(_Row, frozen=True):
         return self.image_name or PurePosixPath(unquote(urlsplit(self.image).path)).name
 
 
-class _Embedded(msgspec.Struct, frozen=True):
-    bytes: bytes
-
-
 class _Mirrored(_Row, frozen=True):
-    image: _Embedded
+    image: Embedded
 
 
 def read(source: DataSource, revision: str) -> Opened:
@@ -136,12 +133,9 @@ def _original(root: Path) -> Opened:
 
 
 def _mirror(root: Path) -> Opened:
-    check_folder(root, ("data",), (_SHARDS,), _EXPECTED)
-    rows: list[_Mirrored] = []
-    for shard in sorted(root.glob(_SHARDS)):
-        rows += records(shard, parquet_rows(shard, _EXPECTED, _Mirrored.__struct_fields__), _Mirrored)
+    rows = parquet_records(root, _SHARDS, _Mirrored, _EXPECTED)
     folder = home() / "data" / "mia_bench"
-    paths = write_embedded((row.image.bytes for row in rows), folder)
+    paths = write_embedded((row.image.content for row in rows), folder)
     media = [Medium(path, "image", place(root / _SHARDS, i)) for i, path in enumerate(paths)]
     check_media(media)
     items = tuple(

@@ -20,8 +20,8 @@ class HPSv2Options(ImageOptions, frozen=True, kw_only=True):
     version: Literal["v2.0", "v2.1"] = "v2.0"
     """Which of the two published checkpoints; not looked at where `model` is a file."""
     antialias: bool = True
-    """How images are made smaller; false: as torchvision before 0.17 did it, with which the published averages
-    were probably made."""
+    """How images are made smaller; false: as torchvision did it before 0.17, which is probably how the
+    published averages were made."""
 
 
 class HPSv2Judge(ImageJudge):

@@ -82,6 +82,28 @@ FOUNDATION: Final = (
     Cell("music", "Music_Mood_Recognition", "MTJ-Jamendo", 1000, 526),
 )
 """24,683 rows in the JSON, 21,426 with audio."""
+LABELS: Final = {
+    "Speech_Grounding": "Speech grounding",
+    "Spoken_Language_Identification": "Spoken language identification",
+    "Speaker_Gender_Recognition": "Speaker gender recognition",
+    "Speaker_Emotion_Recontion": "Emotion recognition",
+    "Speaker_Age_Prediction": "Speaker age prediction",
+    "Speech_Entity_Reconition": "Speech entity recognition",
+    "Speaker_Intent_Classification": "Intent classification",
+    "Speaker_Number_Verification": "Speaker number verification",
+    "Synthesized_Voice_Detection": "Synthesized voice detection",
+    "Audio_Grounding": "Audio grounding",
+    "vocal_sound_classification": "Vocal sound classification",
+    "Acoustic_Scene_Classification": "Acoustic scene classification",
+    "Sound_AQA": "Sound question answering",
+    "Music_Instruments_Classfication": "Music instruments classification",
+    "Music_Genre_Recognition": "Music genre classification",
+    "Music_Midi_Pitch_Analysis": "Music note analysis, pitch",
+    "Music_Midi_Velocity_Analysis": "Music note analysis, velocity",
+    "Music_AQA": "Music question answering",
+    "Music_Mood_Recognition": "Music emotion detection",
+}
+"""How the leaderboard names the foundation tasks, and so do our metrics."""
 
 
 def tasks(cells: Sequence[Cell]) -> tuple[str, ...]:

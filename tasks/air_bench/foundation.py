@@ -16,7 +16,7 @@ from eval_anything.protocol import ProtocolTask
 from eval_anything.stats.aggregate import Metric, Tree
 from eval_anything.task import Dataset, DataSource
 from eval_anything.tasks.air_bench import about
-from eval_anything.tasks.air_bench.cells import FOUNDATION, Cell, chosen, tasks
+from eval_anything.tasks.air_bench.cells import FOUNDATION, LABELS, Cell, chosen, tasks
 from eval_anything.tasks.air_bench.data import (
     FOUNDATION_HALF,
     AIRBenchOptions,
@@ -131,7 +131,10 @@ def _domain(name: str, cells: Sequence[Cell]) -> Metric:
 
 def _task(name: str, cells: Sequence[Cell]) -> Metric:
     """Accuracy; of a task with two data sets, the mean of theirs."""
+    label = LABELS[name]
     if len(cells) == 1:
-        return Metric(name=name, groups=(cells[0].name,), factor=_PERCENT)
-    parts = tuple(Metric(name=cell.name, groups=(cell.name,), factor=_PERCENT) for cell in cells)
-    return Metric(name=name, parts=parts)
+        return Metric(name=label, groups=(cells[0].name,), factor=_PERCENT)
+    parts = tuple(
+        Metric(name=f"{label}, {cell.dataset}", groups=(cell.name,), factor=_PERCENT) for cell in cells
+    )
+    return Metric(name=label, parts=parts)

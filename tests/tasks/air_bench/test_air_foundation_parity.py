@@ -15,6 +15,7 @@ import pytest
 
 import eval_anything
 from eval_anything.results.values import TaskResult
+from eval_anything.tasks.air_bench.cells import LABELS
 from eval_anything.tasks.air_bench.twin import write_foundation
 
 Row = dict[str, Any]
@@ -131,10 +132,10 @@ def equal(result: TaskResult, accuracy: dict[str, list[float]]) -> None:
     by_domain: dict[str, list[float]] = defaultdict(list)
     for task, datasets in by_task.items():
         value = sum(datasets.values()) / len(datasets)
-        assert found.pop(task) == pytest.approx(value, abs=1e-9), task
+        assert found.pop(LABELS[task]) == pytest.approx(value, abs=1e-9), task
         if len(datasets) > 1:
             for dataset, one in datasets.items():
-                assert found.pop(f"{task}_{dataset}") == pytest.approx(one, abs=1e-9), dataset
+                assert found.pop(f"{LABELS[task]}, {dataset}") == pytest.approx(one, abs=1e-9), dataset
         domain = "music" if task.startswith("Music") else "sound" if task in SOUND else "speech"
         by_domain[domain].append(value)
     assert {domain: len(values) for domain, values in by_domain.items()} == DOMAINS
@@ -207,14 +208,14 @@ def test_where_the_published_script_ends_in_an_exception_a_number_is_missing_wit
     result = run(twin, tmp_path / "run", "original", said)
     found = {metric.name: metric for metric in result.metrics}
     asked = Counter(row["task_name"] for row in rows)
-    assert found["Music_AQA"].n_missing == {"no_response": 1}
-    assert found["Music_AQA"].n_scored == asked["Music_AQA"] - 1
-    grounding = found["Speech_Grounding"]
+    assert found["Music question answering"].n_missing == {"no_response": 1}
+    assert found["Music question answering"].n_scored == asked["Music_AQA"] - 1
+    grounding = found["Speech grounding"]
     assert (grounding.value, grounding.n_scored) == (None, 0)
     assert f"{asked['Speech_Grounding']} unparsed" in grounding.reason
     for name in ("speech", "average"):
         assert found[name].value is None
-        assert "Speech_Grounding" in found[name].reason
+        assert "Speech grounding" in found[name].reason
     assert found["music"].value is not None
     assert found["all questions"].value is not None
 

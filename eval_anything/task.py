@@ -13,7 +13,7 @@ from eval_anything.errors import UsageError
 from eval_anything.judge import Case
 from eval_anything.models.base import NoOptions
 from eval_anything.stats.aggregate import Means, Tree
-from eval_anything.values import Modality, Params, Response, Sample, Score
+from eval_anything.values import Capabilities, Modality, Params, Response, Sample, Score
 
 DataKind = Literal["hub", "path", "synthetic"]
 
@@ -73,6 +73,8 @@ class Task(abc.ABC):
     offline_tool: ClassVar[str] = ""
     """The media generator that agents are given on synthetic data where none is named."""
     Options: ClassVar[type[msgspec.Struct]] = NoOptions
+    plain: bool = False
+    """Whether prompts go to the model as they are, without its chat template; an option may change it."""
     params: ClassVar[Params] = Params(temperature=0.0, max_tokens=1024)
     """How the model decodes unless the user says otherwise."""
 
@@ -85,6 +87,16 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def open(self, source: DataSource) -> Dataset:
         """Find the data and check their layout. Raises DataError naming the file and what was expected."""
+
+    def check(self, model: Capabilities, label: str) -> None:
+        """Once the data are open: raises UsageError where `model` cannot be asked as this task asks."""
+        if self.plain and not model.plain:
+            raise UsageError(f"task {self.name} sends plain prompts, which {label} does not take")
+        if not self.plain and not model.chat:
+            raise UsageError(
+                f"task {self.name} asks in messages, and {label} has no chat template: give one with"
+                " -M chat_template=FILE"
+            )
 
     @abc.abstractmethod
     def samples(self, dataset: Dataset) -> Iterator[Sample]:

@@ -34,6 +34,7 @@ from eval_anything.values import (
     Audio,
     Capabilities,
     Image,
+    Likelihood,
     Lineage,
     Modality,
     Part,
@@ -42,6 +43,7 @@ from eval_anything.values import (
     State,
     Text,
     ToolResult,
+    Usage,
     Video,
 )
 
@@ -108,7 +110,7 @@ class FakeModel(Model):
         self._media: OrderedDict[tuple[Modality, bytes], Part] = OrderedDict()
 
     def capabilities(self) -> Capabilities:
-        return Capabilities(inputs=self._inputs, outputs=self._outputs, tools=False)
+        return Capabilities(inputs=self._inputs, outputs=self._outputs, plain=True, likelihood="all")
 
     async def generate(self, request: Request) -> Response:
         options: FakeOptions = self.options
@@ -120,6 +122,8 @@ class FakeModel(Model):
         fault = self._fault(digest)
         if fault in _RAISED:
             raise _RAISED[fault](f"fake/{self.name}: {fault} fault, as asked for")
+        if request.continuation is not None:
+            return self._likelihood(request, prompt, request.continuation)
         parts: list[Part] = []
         if "text" in request.output_modalities and fault != "empty":
             parts.append(Text(self._text(request, prompt)))
@@ -156,6 +160,15 @@ class FakeModel(Model):
         if request.draw:
             lines.append(f"(answer {request.draw + 1})")
         return "\n".join(lines) or "You said nothing."
+
+    def _likelihood(self, request: Request, prompt: bytes, text: str) -> Response:
+        """Each character is a token; what the model would say itself is likely, all else by a hash is not."""
+        greedy = self._text(request, prompt).startswith(text.strip())
+        share = _share(hashlib.sha256(prompt + text.encode()).digest()[:6])
+        each = -0.01 if greedy else -1.0 - share
+        found = Likelihood(logprob=each * len(text), greedy=greedy, tokens=len(text))
+        read = len(last_user_text(request) + text) // 4
+        return Response(likelihood=found, usage=Usage(requests=1, input_tokens=read), model="fake")
 
     async def _medium(self, modality: Modality, digest: bytes, request: Request) -> Part:
         key = (modality, digest)

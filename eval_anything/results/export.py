@@ -19,6 +19,7 @@ from eval_anything.values import (
     File,
     Image,
     Message,
+    Params,
     Part,
     Response,
     ToolCall,
@@ -105,11 +106,14 @@ def _row(file: BinaryIO, record: Record, store: ArtifactStore) -> dict[str, Any]
         "cluster": sample.cluster,
         "messages": _messages(sample.messages, store),
         **({"further": [_messages(m, store) for m in sample.further]} if sample.further else {}),
+        **({"continuations": sample.continuations} if sample.continuations else {}),
+        **({"params": sample.params} if sample.params != Params() else {}),
         "references": sample.references,
         "metadata": sample.metadata,
         "masked": sample.masked,
         "parts": [_made(part, store) for part in answer],
         **({"answers": [_answer(a, store) for a in response.answers]} if response.answers else {}),
+        **({"likelihood": response.likelihood} if response.likelihood is not None else {}),
         # Apart from the answer: a recording has no place for them.
         "tools": [_part(part, store) for part in tools],
         "state": response.state,
@@ -145,6 +149,7 @@ def _answer(answer: Response, store: ArtifactStore) -> dict[str, Any]:
         "fault": answer.fault,
         "selected": answer.selected,
         "finish_reason": answer.finish_reason,
+        **({"likelihood": answer.likelihood} if answer.likelihood is not None else {}),
     }
 
 

@@ -41,12 +41,16 @@ class _Turn(msgspec.Struct, frozen=True):
     parts: list[_TurnPart] = []
 
 
+class _Likelihood(msgspec.Struct, frozen=True, gc=False):
+    """That there is one is all that counts here."""
+
+
 class _Answer(msgspec.Struct, frozen=True):
     parts: list[_Part] = []
+    likelihood: _Likelihood | None = None
 
 
-class _Response(msgspec.Struct, frozen=True):
-    parts: list[_Part] = []
+class _Response(_Answer, frozen=True):
     answers: list[_Answer] = []
     state: State = "ok"
     fault: _Fault | None = None
@@ -251,12 +255,13 @@ def scan(journal: Path, plans: tuple[TaskPlan, ...]) -> Scan:
 
 
 def _lacks_an_answer(response: _Response) -> bool:
-    parts = [answer.parts for answer in response.answers] or [response.parts]
-    return not all(map(_has_answer, parts))
+    return not all(map(_has_answer, response.answers or [response]))
 
 
-def _has_answer(parts: list[_Part]) -> bool:
-    return any(p.type in _MEDIA or (p.type == "text" and not _blank(p.text)) for p in parts)
+def _has_answer(answer: _Answer) -> bool:
+    if answer.likelihood is not None:
+        return True
+    return any(p.type in _MEDIA or (p.type == "text" and not _blank(p.text)) for p in answer.parts)
 
 
 def _blank(text: str) -> bool:

@@ -77,6 +77,8 @@ def assemble(config: RunConfig) -> Parts:
     equipment.check()
     allowed = tuple(m for m in model.capabilities().inputs if m not in config.mask)
     datasets = [open_data(task, source) for task in tasks]
+    for task in tasks:
+        task.check(model.capabilities(), model.label)
     return Parts(
         config=config,
         model=model,
@@ -230,7 +232,10 @@ class _Judges:
     def _endpoint(self, spec: str, options: Mapping[str, Any]) -> Endpoint:
         key = (spec, repr(sorted(options.items())))
         if key not in self.endpoints:
-            self.endpoints[key] = make_endpoint(self.plugins, spec, options, self.config.concurrency, "-J")
+            made = make_endpoint(self.plugins, spec, options, self.config.concurrency, "-J")
+            if not made.capabilities().chat:
+                raise UsageError(f"judge {spec} has no chat template: give one with -J chat_template=FILE")
+            self.endpoints[key] = made
         return self.endpoints[key]
 
 

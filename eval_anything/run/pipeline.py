@@ -18,6 +18,7 @@ from eval_anything.errors import DataError, EvalAnythingError, Forbidden, MediaE
 from eval_anything.media.store import ArtifactStore
 from eval_anything.run.assembly import Parts, TaskParts
 from eval_anything.run.budget import ErrorBudget
+from eval_anything.run.endpoint import merge
 from eval_anything.run.masking import mask
 from eval_anything.run.progress import Progress
 from eval_anything.stores.journal import Finished, Journal, now
@@ -28,6 +29,7 @@ from eval_anything.values import (
     Lineage,
     Message,
     Origin,
+    Params,
     Part,
     Request,
     Response,
@@ -152,18 +154,16 @@ class Pipeline:
 
     async def _answers(self, unit: Unit, sample: Sample) -> Response:
         """The answer; of a sample with several requests, asked side by side, all of them together."""
-        if not sample.further:
-            return await self._answer(unit, self._request(unit, sample))
+        requests = self._requests(unit, sample)
+        if len(requests) == 1:
+            return await self._answer(unit, requests[0])
         async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(self._answer(unit, self._request(unit, sample, part)))
-                for part in range(len(sample.requests))
-            ]
+            tasks = [group.create_task(self._answer(unit, request)) for request in requests]
         return together([task.result() for task in tasks])
 
     async def _answer(self, unit: Unit, request: Request) -> Response:
         equipped = unit.parts.agent
-        if equipped is None:
+        if equipped is None or request.continuation is not None:
             return await self.parts.model.ask(request)
         try:
             answer = await equipped.agent.respond(request, self.parts.model, equipped.tools)
@@ -199,20 +199,37 @@ class Pipeline:
             ]
         )
 
-    def _request(self, unit: Unit, sample: Sample, part: int = 0) -> Request:
+    def _requests(self, unit: Unit, sample: Sample) -> list[Request]:
         task = unit.parts.task
-        params = task.params
-        if self.parts.config.seed is not None:
-            seed = _seed(self.parts.config.seed, unit.key, part)
-            params = msgspec.structs.replace(params, seed=seed)
-        return Request(
-            messages=sample.requests[part],
-            output_modalities=task.outputs,
-            required_modalities=task.required,
-            params=params,
-            draw=_draw(unit, sample, part),
-            origin=Origin(task.name, sample.id, unit.repeat, part, len(sample.requests)),
-        )
+        parts = len(sample.requests)
+        continuations = sample.continuations or (None,) * parts
+        asked = [
+            Request(
+                messages=messages,
+                output_modalities=task.outputs,
+                required_modalities=task.required,
+                params=merge(task.params, sample.params),
+                plain=task.plain,
+                continuation=continuation,
+            )
+            for messages, continuation in zip(sample.requests, continuations, strict=True)
+        ]
+        return [
+            msgspec.structs.replace(
+                request,
+                params=self._seeded(request, unit, part),
+                # A sample that asks the same several times wants as many draws.
+                draw=unit.repeat * asked.count(request) + asked[:part].count(request),
+                origin=Origin(task.name, sample.id, unit.repeat, part, parts),
+            )
+            for part, request in enumerate(asked)
+        ]
+
+    def _seeded(self, request: Request, unit: Unit, part: int) -> Params:
+        seed = self.parts.config.seed
+        if seed is None:
+            return request.params
+        return msgspec.structs.replace(request.params, seed=_seed(seed, unit.key, part))
 
     async def _judge(self, unit: Unit, row: ResponseRow) -> Score:
         judge, response = unit.parts.judge, row.response
@@ -258,13 +275,6 @@ def _score_row(unit: Unit, sample: Sample, score: Score) -> ScoreRow:
         cluster=sample.cluster or sample.id,
         score=score,
     )
-
-
-def _draw(unit: Unit, sample: Sample, part: int) -> int:
-    """Which draw of its text a request is: a sample may ask the same twice, and wants two answers then."""
-    requests = sample.requests
-    asked = requests[part]
-    return unit.repeat * requests.count(asked) + requests[:part].count(asked)
 
 
 def _seed(seed: int, key: Key, part: int) -> int:

@@ -18,7 +18,7 @@ from eval_anything.values.message import (
 )
 from eval_anything.values.modality import MODALITIES, Capabilities, Modality
 from eval_anything.values.request import Origin, Params, Request, Tool
-from eval_anything.values.response import Fault, Response, State, together
+from eval_anything.values.response import Fault, Likelihood, Response, State, together
 from eval_anything.values.sample import Reference, Sample
 from eval_anything.values.score import Score, ScoreState
 from eval_anything.values.usage import Usage
@@ -31,6 +31,7 @@ __all__ = [
     "Fault",
     "File",
     "Image",
+    "Likelihood",
     "Lineage",
     "MediaPart",
     "Message",

@@ -17,6 +17,12 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """Modalities it can take; others are masked (dropped from the sample, recorded on it)."""
     outputs: tuple[Modality, ...] = ("text",)
     """Modalities it can give."""
+    chat: bool = True
+    """Whether it takes messages; a checkpoint without a chat template does not."""
+    plain: bool = False
+    """Whether it takes plain prompts, without a chat template around them."""
+    likelihood: Literal["", "plain", "all"] = ""
+    """After what it can score a given text: after plain prompts, or after all that it takes."""
     tools: bool = False
     """Whether it can call tools by itself."""
     max_images: int | None = None

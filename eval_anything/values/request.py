@@ -52,6 +52,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """What it must hold: all of them for synergy; none where the choice is the model's (selection)."""
     tools: tuple[Tool, ...] = ()
     params: Params = Params()
+    plain: bool = False
+    """The prompt is the text of the messages as it is: no chat template around it, no turns."""
+    continuation: str | None = None
+    """Score this text after the messages in place of answering them: the response has its `likelihood`."""
     draw: int = 0
     """Which of several independent answers to the same request this is (repeats, judge attempts)."""
     origin: Origin | None = None

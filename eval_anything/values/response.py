@@ -26,6 +26,16 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     message: str
 
 
+class Likelihood(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How probable a given text is to a model, after what it was given."""
+
+    logprob: float
+    """Sum over the text's tokens of the natural logarithm of each one's probability after those before it."""
+    greedy: bool
+    """Whether each of its tokens is the most probable one: whether greedy decoding would give it."""
+    tokens: int
+
+
 class Response(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     parts: tuple[Part, ...] = ()
     state: State = "ok"
@@ -48,6 +58,8 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the tools consumed; `usage` is the model's own."""
     notes: tuple[str, ...] = ()
     """Changes made on the way, such as a media conversion that the model's contract needed."""
+    likelihood: Likelihood | None = None
+    """Of the text that the request gave to be scored; there are no parts then."""
     answers: tuple[Response, ...] = ()
     """Of a sample that asks several requests: one answer for each, in their order; `together` says what the
     other fields then are."""

@@ -9,6 +9,7 @@ import msgspec
 
 from eval_anything.values.message import Message
 from eval_anything.values.modality import Modality
+from eval_anything.values.request import Params
 
 
 class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -35,6 +36,11 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Modalities dropped from `messages` because the model cannot take them, or by --mask."""
     further: tuple[tuple[Message, ...], ...] = ()
     """More requests of the same sample, each asked by itself, without the history of the others."""
+    continuations: tuple[str | None, ...] = ()
+    """Texts to be scored after the requests, one for each in their order, in place of being answered; None
+    where an answer is asked for. Empty: answers are asked for everywhere."""
+    params: Params = Params()
+    """How its answers are decoded, where that differs from the task's own parameters."""
 
     @property
     def requests(self) -> tuple[tuple[Message, ...], ...]:

@@ -9,7 +9,7 @@ from eval_anything.errors import GarbageReply, ModelError, TransportFault, Unkno
 from eval_anything.media.store import ArtifactStore
 from eval_anything.models.base import ModelContext
 from eval_anything.models.fake import FakeModel, FakeOptions
-from eval_anything.values import Audio, Image, Message, Params, Request, Text, ToolResult, Video
+from eval_anything.values import Audio, Image, Likelihood, Message, Params, Request, Text, ToolResult, Video
 
 
 def fake(name="echo", **given):
@@ -171,3 +171,14 @@ def test_text_costs_little():
     asyncio.run(go())
     # The promise is 50 microseconds; twice that leaves room for a busy machine.
     assert (time.process_time() - started) / 2000 < 100e-6
+
+
+def test_what_it_would_say_is_likely_and_all_else_is_not():
+    def scored(text, name="constant", **given):
+        return ask(fake(name, **given), asking(continuation=text)).likelihood
+
+    right, wrong = scored(" B", reply="B."), scored(" C", reply="B.")
+    assert right == Likelihood(logprob=-0.02, greedy=True, tokens=2)
+    assert wrong.logprob < -2 and not wrong.greedy
+    assert scored(" C", reply="B.") == wrong != scored(" D", reply="B.")
+    assert scored("You said", "echo").greedy

@@ -9,7 +9,7 @@ from eval_anything.errors import DataError, UsageError
 from eval_anything.media.store import ArtifactStore
 from eval_anything.models.base import ModelContext, NoOptions
 from eval_anything.models.replay import ReplayModel
-from eval_anything.values import Audio, Image, Message, Origin, Reasoning, Request, Text, Video
+from eval_anything.values import Audio, Image, Likelihood, Message, Origin, Reasoning, Request, Text, Video
 
 
 def write(path, *rows):
@@ -109,6 +109,7 @@ def test_recorded_states(tmp_path):
         ("{", "line 2"),
         ('{"response": "x"}', "line 2.*id"),
         ({"id": "b"}, "line 2: neither response nor parts"),
+        ({"id": "b", "likelihood": {"logprob": -1.0, "greedy": True}}, "line 2.*tokens"),
         ({"id": "b", "response": "x", "parts": []}, "line 2: both response and parts"),
         ({"id": "b", "response": "x", "answers": ["y"]}, "line 2: both response and answers"),
         ({"id": "b", "answers": []}, "line 2: answers is empty"),
@@ -211,8 +212,33 @@ def test_a_recording_with_another_number_of_answers_is_no_answer(tmp_path):
         *parts_of(path, tmp_path / "s", "b", 2),
     ]
     assert {response.state for response in found} == {"skipped"}
-    assert "sample 'a' asks 3 requests, and its row has 2 answers" in found[0].fault.message
-    assert "sample 'b' asks 2 requests, and its row has no `answers`" in found[-1].fault.message
+    assert "'a' of task t, repeat 0 asks 3 requests, and its row has 2 answers" in found[0].fault.message
+    assert "'b' of task t, repeat 0 asks 2 requests, and its row has no `answers`" in found[-1].fault.message
+
+
+def test_likelihoods_are_replayed_and_an_answer_is_none(tmp_path):
+    likely = {"logprob": -1.5, "greedy": True, "tokens": 3}
+    path = write(
+        tmp_path / "r.jsonl",
+        {"id": "a", "likelihood": likely},
+        {"id": "b", "answers": [{"likelihood": likely}, "words"]},
+        {"id": "c", "response": "words"},
+    )
+
+    async def go():
+        model = ReplayModel(str(path), NoOptions())
+        await model.start(ModelContext(store=ArtifactStore(tmp_path / "s")))
+        origins = [Origin("t", "a"), Origin("t", "b", 0, 0, 2), Origin("t", "b", 0, 1, 2), Origin("t", "c")]
+        asked = [Request(messages=(), continuation=" x", origin=origin) for origin in origins]
+        found = [await model.generate(request) for request in asked]
+        await model.stop()
+        return found
+
+    first, second, third, fourth = asyncio.run(go())
+    assert first.likelihood == second.likelihood == Likelihood(logprob=-1.5, greedy=True, tokens=3)
+    assert first.parts == () and first.state == "ok"
+    assert (third.state, fourth.state) == ("skipped", "skipped")
+    assert "no likelihood for sample 'c'" in fourth.fault.message
 
 
 def test_what_an_agent_chose_is_replayed(tmp_path):

@@ -47,6 +47,37 @@ class PairTask(Task):
         (out / "n.txt").write_text(str(n or 10))
 
 
+class ChoiceTask(PairTask):
+    """Which of three letters is the most likely answer to a plain prompt; then a word, at a temperature."""
+
+    name = "choice_task"
+    outputs = ("text",)
+    protocol_judge = "likeliest"
+    offline_judge = "likeliest"
+    plain = True
+
+    def samples(self, dataset: Dataset) -> Iterator[Sample]:
+        for i in range(dataset.size):
+            asked = (Message("user", (Text(f"Question {i}: "),)),)
+            yield Sample(
+                id=str(i),
+                messages=asked,
+                further=(asked, asked, asked),
+                continuations=("A", "B", "C", None),
+                params=Params(temperature=0.5, max_tokens=3),
+            )
+
+
+class Likeliest(Judge):
+    name = "likeliest"
+    summary = "which of the texts is the most likely one, from 0"
+
+    async def score(self, case: Case) -> Score:
+        found = [answer.likelihood for answer in case.response.answers if answer.likelihood is not None]
+        best = max(range(len(found)), key=lambda place: found[place].logprob)
+        return Score(value=float(best), state="scored", judge=self.label)
+
+
 class Lengths(Judge):
     name = "lengths"
     summary = "a number that tells the lengths of the answers, their order, and how many media came"

@@ -6,23 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.openai_server import OpenAIServer, completion, error, in_thread
+from servers.openai_server import OpenAIServer, completion, echoing, error, in_thread, plain_completion
 
 import eval_anything
-from eval_anything.errors import EvalAnythingError
+from eval_anything.errors import EvalAnythingError, UsageError
 from eval_anything.results.values import Results
 from eval_anything.stores.journal import read_rows
 from eval_anything.stores.rows import ResponseRow, ScoreRow
 
 PLUGIN = str(Path(__file__).parents[1] / "plugins" / "pair_task.py")
-TEXT = {"model_options": {"outputs": "text"}}
 
 
 @pytest.fixture
 def go(tmp_path: Path) -> Any:
-    def go(model: str = "fake/echo", out: str = "run", n: int = 6, **options: Any) -> Results:
+    def go(
+        model: str = "fake/echo", out: str = "run", n: int = 6, task: str = "pair_task", **options: Any
+    ) -> Results:
         values = {"data": f"synthetic:n={n}", "include": [PLUGIN], "agent": "none", **options}
-        return eval_anything.evaluate(model, "pair_task", out=tmp_path / out, **values)
+        return eval_anything.evaluate(model, task, out=tmp_path / out, **values)
 
     return go
 
@@ -83,6 +84,41 @@ def test_recorded_texts_are_answers(go: Any, tmp_path: Path) -> None:
     task = go(f"replay/{recording}", n=2, error_budget=1.0).tasks[0]
     assert scores(tmp_path / "run") == {"0": (1 + 200 + 30000) / 1e4 - 0, "1": None}
     assert (task.counts.skipped, task.counts.scored) == (1, 1)
+
+
+def test_texts_are_scored_where_the_sample_gives_them(go: Any, tmp_path: Path) -> None:
+    options = {"task": "choice_task", "model_options": {"reply": "B"}}
+    task = go("fake/constant", n=3, **options).tasks[0]
+    assert task.headline.value == 1.0
+    row = responses(tmp_path / "run")["2"]
+    assert [answer.likelihood is not None for answer in row.response.answers] == [True, True, True, False]
+    assert [answer.text for answer in row.response.answers] == ["", "", "", "B"]
+    assert task.counts.empty == 0
+    exported = tmp_path / "run" / "samples_choice_task.jsonl"
+    (first, *_) = [json.loads(line) for line in exported.read_text().splitlines()]
+    assert first["continuations"] == ["A", "B", "C", None]
+    assert first["params"] == {"temperature": 0.5, "max_tokens": 3}
+    again = go(f"replay/{exported}", "again", task="choice_task", n=3)
+    assert again.tasks[0].headline.value == 1.0
+    assert scores(tmp_path / "again") == scores(tmp_path / "run")
+
+
+def test_requests_carry_the_parameters_of_their_sample_and_those_of_the_user(go: Any) -> None:
+    def script(call: Any) -> Any:
+        return echoing(call) if call.body.get("echo") or call.body["max_tokens"] == 1 else plain_completion()
+
+    with in_thread(OpenAIServer(script)) as server:
+        options = {"base_url": server.url, "top_p": 0.9}
+        go("openai/m", n=1, task="choice_task", model_options=options, seed=1)
+        answered = [call.body for call in server.calls if call.body["max_tokens"] == 3]
+    assert len(answered) == 1
+    assert (answered[0]["temperature"], answered[0]["top_p"]) == (0.5, 0.9)
+    assert answered[0]["prompt"] == "Question 0: "
+
+
+def test_a_model_that_cannot_be_asked_like_that_is_refused_first(go: Any) -> None:
+    with pytest.raises(UsageError, match="choice_task sends plain prompts, which openai/gpt-4o does not"):
+        go("openai/gpt-4o", task="choice_task")
 
 
 def test_an_agent_answers_every_request(go: Any, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import dataclasses
 import json
 import math
 import random
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -82,6 +83,38 @@ def completion(content: Any = "yes", finish_reason: str | None = "stop", **messa
         ],
         "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
     }
+
+
+def plain_completion(text: str = " yes", prompt_tokens: int = 7, **choice: Any) -> dict[str, Any]:
+    """A reply of the completions route; `choice` adds fields to its choice."""
+    return {
+        "id": "cmpl-1",
+        "object": "text_completion",
+        "created": 1,
+        "model": "served-model",
+        "choices": [{"index": 0, "text": text, "finish_reason": "stop", **choice}],
+        "usage": {"prompt_tokens": prompt_tokens, "completion_tokens": 1, "total_tokens": prompt_tokens + 1},
+    }
+
+
+def echoing(call: Call) -> dict[str, Any]:
+    """A script of the completions route that echoes prompts with log-probabilities, as vLLM does.
+
+    A token is a word with the white space before it, after a first one that the server adds; the logarithm
+    of its probability is minus its length. A token of fewer than five characters is the most probable one.
+    """
+    tokens = ["<s>", *re.findall(r"\s*[^\s]+|\s+$", call.body["prompt"])]
+    prompt_tokens = len(tokens)
+    if not call.body.get("echo"):
+        return plain_completion(prompt_tokens=prompt_tokens)
+    tokens.append(" generated")
+    logprobs = [-float(len(token)) for token in tokens]
+    best: list[Any] = [
+        {token: value} if len(token) < 5 else {token: value, " best": -0.5}
+        for token, value in zip(tokens, logprobs, strict=True)
+    ]
+    told = {"tokens": tokens, "token_logprobs": [None, *logprobs[1:]], "top_logprobs": [None, *best[1:]]}
+    return plain_completion("".join(tokens), prompt_tokens, logprobs=told)
 
 
 def error(status: int, message: str, **headers: str) -> Reply:

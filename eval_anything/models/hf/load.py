@@ -61,17 +61,17 @@ def open_checkpoint(folder: Path, chat_template: Path | None) -> Opened:
     processor = _processor(folder)
     template = read_template(chat_template)
     _prepare_tokenizer(folder, getattr(processor, "tokenizer", processor))
-    if template is None and not getattr(processor, "chat_template", None):
-        raise UsageError(
-            f"{folder}: {type(processor).__name__} has no chat template: give one with -M chat_template=FILE"
-        )
+    # A base model has none; it takes plain prompts.
+    chat = template is not None or bool(getattr(processor, "chat_template", None))
     inputs: list[Modality] = ["text"]
     for modality, names in _SUB_PROCESSORS.items():
         held = any(getattr(processor, name, None) is not None for name in names)
-        if held and _template_shows(processor, template, modality):
+        if chat and held and _template_shows(processor, template, modality):
             inputs.append(modality)
     order: tuple[Modality, ...] = ("text", "image", "audio", "video")
-    capabilities = Capabilities(inputs=tuple(m for m in order if m in inputs))
+    capabilities = Capabilities(
+        inputs=tuple(m for m in order if m in inputs), chat=chat, plain=True, likelihood="all"
+    )
     return Opened(folder, config, processor, template, capabilities)
 
 

@@ -7,12 +7,13 @@ import dataclasses
 import functools
 import hashlib
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from eval_anything.errors import EvalAnythingError, ModelError
+from eval_anything.errors import BadRequest, EvalAnythingError, ModelError
 from eval_anything.models.base import Model, ModelContext
 from eval_anything.models.hf import checkpoint, load
 from eval_anything.models.hf.batch import Batcher
@@ -20,7 +21,7 @@ from eval_anything.models.reasoning import OPEN, split_reasoning
 from eval_anything.values import Capabilities, Part, Reasoning, Request, Response, Text, Usage
 
 if TYPE_CHECKING:
-    from eval_anything.models.hf.generate import Answer, Generator, Job
+    from eval_anything.models.hf.generate import Answer
     from eval_anything.models.hf.prompt import Prompt, Prompter
 
 
@@ -40,7 +41,8 @@ class HFOptions(msgspec.Struct, frozen=True, kw_only=True):
     fps: Annotated[float, msgspec.Meta(gt=0)] = 1.0
     """Frames per second of video, as far as `max_frames` allows."""
     chat_template: Path | None = None
-    """A Jinja file in place of the checkpoint's chat template."""
+    """A Jinja file in place of the checkpoint's chat template. A checkpoint without one takes plain prompts
+    alone."""
 
 
 class HFModel(Model):
@@ -84,15 +86,14 @@ class HFModel(Model):
 
     async def start(self, context: ModelContext) -> None:
         await super().start(context)
-        generator = await asyncio.to_thread(self._load, context)
-        self._prompter: Prompter = generator.prompter
-        self._batcher: Batcher[Job, Answer] = Batcher(
-            generator.run, self.options.batch_size, context.concurrency
-        )
+        run, self._prompter = await asyncio.to_thread(self._load, context)
+        self._batcher: Batcher[Any, Any] = Batcher(run, self.options.batch_size, context.concurrency)
 
-    def _load(self, context: ModelContext) -> "Generator":
+    def _load(self, context: ModelContext) -> tuple[Callable[[list[Any]], list[Any]], "Prompter"]:
+        """What answers batches of one kind of job, and what makes prompts."""
         # The modules below need media libraries, which naming and describing a model does not.
         from eval_anything.models.hf.generate import Generator
+        from eval_anything.models.hf.likelihood import ScoreJob, Scorer
         from eval_anything.models.hf.prompt import Prompter
 
         folder = self.folder(weights=True)[0]
@@ -101,7 +102,13 @@ class HFModel(Model):
         opened = dataclasses.replace(self.opened, folder=folder)
         model = load.load_weights(opened, device, dtype, self.options.attention)
         prompter = Prompter(opened, context.store, self.options.max_frames, self.options.fps)
-        return Generator(opened, model, prompter)
+        generator = Generator(opened, model, prompter)
+        scorer = Scorer(opened, model, self.options.batch_size)
+
+        def run(jobs: list[Any]) -> list[Any]:
+            return scorer.run(jobs) if isinstance(jobs[0], ScoreJob) else generator.run(jobs)
+
+        return run, prompter
 
     async def generate(self, request: Request) -> Response:
         from eval_anything.models.hf.generate import Job
@@ -110,6 +117,8 @@ class HFModel(Model):
         started = time.monotonic()
         try:
             prompt = await asyncio.to_thread(self._prompter.prompt, request)
+            if request.continuation is not None:
+                return await self._likelihood(request, prompt, request.continuation)
             job = Job(prompt, request.params, row_seed(request))
             answer = await self._batcher.submit(job, job.batch_key)
         except EvalAnythingError:
@@ -117,6 +126,16 @@ class HFModel(Model):
         except (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError) as fault:
             raise ModelError(f"hf/{self.name}: {load.first_line(fault)}") from fault
         return self._response(prompt, answer, time.monotonic() - started)
+
+    async def _likelihood(self, request: Request, prompt: "Prompt", continuation: str) -> Response:
+        from eval_anything.models.hf.likelihood import ScoreJob
+
+        if prompt.images or prompt.audio or prompt.videos:
+            raise BadRequest("the likelihood of a text is taken after text alone, not after media")
+        job = ScoreJob(prompt, continuation, whole=request.plain and not request.messages)
+        scored = await self._batcher.submit(job, job.batch_key)
+        usage = Usage(requests=1, input_tokens=scored.input_tokens)
+        return Response(likelihood=scored.likelihood, usage=usage, notes=tuple(prompt.notes))
 
     def _response(self, prompt: "Prompt", answer: "Answer", seconds: float) -> Response:
         thought, text = split_reasoning(OPEN + answer.text if prompt.thinking else answer.text)

@@ -20,7 +20,7 @@ def row_seed(request: Request) -> int:
     whose = (
         msgspec.json.encode(request.messages).decode()
         if origin is None
-        else [origin.task, origin.sample_id, origin.repeat]
+        else [origin.task, origin.sample_id, origin.repeat, *([origin.part] if origin.part else [])]
     )
     key = msgspec.json.encode([request.params.seed or 0, request.draw, whose])
     return int.from_bytes(hashlib.sha256(key).digest()[:8], "big") >> 1

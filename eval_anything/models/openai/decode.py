@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -13,11 +13,13 @@ from eval_anything.errors import GarbageReply, MediaError, ModelError
 from eval_anything.models.openai.address import without_credentials
 from eval_anything.models.openai.faults import excerpt, http_fault
 from eval_anything.models.openai.wire import (
+    PLAIN_READER,
     READER,
     AudioData,
     Choice,
     Completion,
     Item,
+    PlainCompletion,
     ReplyMessage,
     Tokens,
     Url,
@@ -42,6 +44,8 @@ from eval_anything.values import (
 if TYPE_CHECKING:
     from eval_anything.media.store import ArtifactStore
 
+C = TypeVar("C", Completion, PlainCompletion)
+
 
 class Decoder:
     """Turns reply bodies into responses; media go into the store."""
@@ -58,7 +62,11 @@ class Decoder:
         in its place.
         """
         try:
-            completion = self._read(body, where)
+            completion = (
+                self._read(body, where, PLAIN_READER).as_chat()
+                if request.plain
+                else self._read(body, where, READER)
+            )
             if not completion.choices:
                 raise GarbageReply(f"no choices in the reply: {self._excerpt(body)!r}")
             choice = completion.choices[0]
@@ -73,12 +81,20 @@ class Decoder:
             model=completion.model or "",
         )
 
-    def _read(self, body: bytes, where: str) -> Completion:
+    def read_plain(self, body: bytes, where: str) -> PlainCompletion:
+        """A reply of the completions route as it is. Raises as `decode` does."""
         try:
-            completion = READER.decode(body)
+            return self._read(body, where, PLAIN_READER)
+        except GarbageReply as fault:
+            raise GarbageReply(f"{where}: {fault}") from None
+
+    def _read(self, body: bytes, where: str, reader: msgspec.json.Decoder[C]) -> C:
+        try:
+            completion = reader.decode(body)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as fault:
             said = self._excerpt(body)
-            raise GarbageReply(f"not a chat completion ({fault}): {said!r}") from None
+            kind = "a chat completion" if reader is READER else "a completion"
+            raise GarbageReply(f"not {kind} ({fault}): {said!r}") from None
         if completion.error is not None and not completion.choices:
             raise self._reported(completion.error, body, where)
         return completion

@@ -57,7 +57,7 @@ def encode_request(request: Request, dialect: Dialect, media: MediaEncoder) -> B
         fields["modalities"] = ["text", *(m for m in request.output_modalities if m != "text")]
     if "audio" in request.output_modalities:
         fields["audio"] = {"voice": dialect.voice, "format": dialect.audio_format}
-    fields.update(_params(request.params, request.draw, dialect))
+    fields.update(params_fields(request.params, request.draw, dialect))
     return Body(_JSON.encode(fields), tuple(dict.fromkeys(writer.notes)))
 
 
@@ -72,7 +72,8 @@ def _weight(part: Part) -> int:
     return sum(_weight(inner) for inner in part.parts) if isinstance(part, ToolResult) else 0
 
 
-def _params(params: Params, draw: int, dialect: Dialect) -> dict[str, Any]:
+def params_fields(params: Params, draw: int, dialect: Dialect) -> dict[str, Any]:
+    """How to decode, in the protocol's words; what is left to the server is not there."""
     fields: dict[str, Any] = {
         "temperature": params.temperature,
         "top_p": params.top_p,

@@ -12,15 +12,17 @@ from eval_anything.errors import UsageError
 from eval_anything.models.base import Model, ModelContext
 from eval_anything.models.modalities import parse_modalities
 from eval_anything.models.openai.access import find_access
-from eval_anything.models.openai.address import DEFAULT_URL
+from eval_anything.models.openai.address import CHAT_ROUTE, DEFAULT_URL
 from eval_anything.models.openai.decode import Decoder
 from eval_anything.models.openai.encode import Body, Dialect, encode_request, media_bytes
 from eval_anything.models.openai.faults import http_fault
 from eval_anything.models.openai.media import MediaEncoder
+from eval_anything.models.openai.plain import ROUTE, PlainScorer, encode_plain
+from eval_anything.models.openai.wire import PlainCompletion
 from eval_anything.values import Capabilities, Request, Response
 
 if TYPE_CHECKING:
-    from eval_anything.models.openai.connection import Connection
+    from eval_anything.models.openai.connection import Connection, HttpReply
 
 # Work on more bytes than this leaves the event loop, which hundreds of requests share. Media in a reply
 # are decoded to be checked, which takes longer than base64 does.
@@ -86,7 +88,15 @@ class OpenAIModel(Model):
         return "max_completion_tokens" if self._access.own else "max_tokens"
 
     def capabilities(self) -> Capabilities:
-        return Capabilities(inputs=self._inputs, outputs=self._outputs, tools=self.options.tools)
+        # OpenAI's own server has the completions route for none of its chat models.
+        plain = not self._access.own
+        return Capabilities(
+            inputs=self._inputs,
+            outputs=self._outputs,
+            tools=self.options.tools,
+            plain=plain,
+            likelihood="plain" if plain else "",
+        )
 
     def secrets(self) -> tuple[str, ...]:
         return self._secrets
@@ -97,23 +107,36 @@ class OpenAIModel(Model):
         self._media = MediaEncoder(context.store)
         self._decoder = Decoder(f"openai/{self.name}", context.store, self._secrets)
         self._connection = await self._access.connect(f"openai/{self.name}", context.timeout_s)
+        self._scorer = PlainScorer(self.name, self._ask_plain)
 
     async def generate(self, request: Request) -> Response:
-        if self._connection is None:
-            raise UsageError(f"model openai/{self.name} was asked before it was started")
+        if request.continuation is not None:
+            return await self._scorer.score(request, request.continuation)
         body = await self._encode(request)
         sent = time.perf_counter()
-        reply = await self._connection.post(body.data)
+        reply = await self._post(body.data, ROUTE if request.plain else CHAT_ROUTE)
         seconds = time.perf_counter() - sent
-        if not 200 <= reply.status < 300:
-            raise http_fault(reply.status, reply.headers, reply.body, self._secrets, reply.server)
         if len(reply.body) > _INLINE_REPLY_BYTES:
             response = await asyncio.to_thread(self._decoder.decode, reply.body, request, reply.server)
         else:
             response = self._decoder.decode(reply.body, request, reply.server)
         return msgspec.structs.replace(response, seconds=seconds, notes=body.notes)
 
+    async def _post(self, body: bytes, route: str) -> "HttpReply":
+        if self._connection is None:
+            raise UsageError(f"model openai/{self.name} was asked before it was started")
+        reply = await self._connection.post(body, route)
+        if not 200 <= reply.status < 300:
+            raise http_fault(reply.status, reply.headers, reply.body, self._secrets, reply.server)
+        return reply
+
+    async def _ask_plain(self, body: bytes) -> PlainCompletion:
+        reply = await self._post(body, ROUTE)
+        return self._decoder.read_plain(reply.body, reply.server)
+
     async def _encode(self, request: Request) -> Body:
+        if request.plain:
+            return Body(encode_plain(request, self._dialect), ())
         if media_bytes(request) > _INLINE_REQUEST_BYTES:
             return await asyncio.to_thread(encode_request, request, self._dialect, self._media)
         return encode_request(request, self._dialect, self._media)

@@ -77,4 +77,31 @@ class Completion(msgspec.Struct, frozen=True):
     """Some gateways report a failed upstream server under status 200."""
 
 
+class Logprobs(msgspec.Struct, frozen=True):
+    token_logprobs: list[float | None] = []
+    """Of each token of the echoed prompt, then of each that was generated; None for the first."""
+    top_logprobs: list[dict[str, float] | None] | None = None
+
+
+class PlainChoice(msgspec.Struct, frozen=True):
+    text: str
+    finish_reason: str | None = None
+    logprobs: Logprobs | None = None
+
+
+class PlainCompletion(msgspec.Struct, frozen=True):
+    """The reply of the completions route."""
+
+    choices: list[PlainChoice] | None = None
+    model: str | None = None
+    usage: Tokens | None = None
+    error: Any = None
+
+    def as_chat(self) -> Completion:
+        """The same as a chat completion."""
+        choices = [Choice(ReplyMessage(content=c.text), c.finish_reason) for c in self.choices or ()]
+        return Completion(choices=choices, model=self.model, usage=self.usage, error=self.error)
+
+
 READER = msgspec.json.Decoder(Completion)
+PLAIN_READER = msgspec.json.Decoder(PlainCompletion)

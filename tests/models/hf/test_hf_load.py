@@ -68,9 +68,10 @@ def test_no_processor(copy: Any) -> None:
 
 def test_no_chat_template_and_one_given(copy: Any, tmp_path: Path) -> None:
     folder = copy("tiny_llama")
+    assert load.open_checkpoint(folder, None).capabilities.chat
     (folder / "chat_template.jinja").unlink()
-    with pytest.raises(UsageError, match="-M chat_template=FILE"):
-        load.open_checkpoint(folder, None)
+    base = load.open_checkpoint(folder, None).capabilities
+    assert (base.chat, base.plain, base.inputs) == (False, True, ("text",))
     given = tmp_path / "mine.jinja"
     with pytest.raises(UsageError, match=r"mine\.jinja"):
         load.open_checkpoint(folder, given)

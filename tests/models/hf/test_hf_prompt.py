@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import msgspec
 import pytest
 from hf_lab import Lab, request
 
@@ -56,9 +57,49 @@ def test_data_cannot_write_control_tokens(lab: Lab, builder: str) -> None:
 
 
 def test_reasoning_of_earlier_turns_is_left_out(lab: Lab) -> None:
-    turns = (Message("user", (Text("q"),)), Message("assistant", (Reasoning("secret"), Text("a"))))
+    earlier = (Message("user", (Text("q"),)), Message("assistant", (Reasoning("secret"), Text("a"))))
+    turns = (*earlier, Message("user", (Text("and then?"),)))
     prompt = _prompter(lab, "tiny_llama").prompt(Request(messages=turns))
     assert "secret" not in prompt.text and "assistant\na<" in prompt.text
+
+
+@pytest.mark.parametrize("builder", ["tiny_llama", "tiny_llava"])
+def test_words_of_the_assistant_at_the_end_are_gone_on_with(lab: Lab, builder: str) -> None:
+    turns = (Message("user", (Text("q"),)), Message("assistant", (Text("The answer is"),)))
+    prompt = _prompter(lab, builder).prompt(Request(messages=turns))
+    assert prompt.text == "<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\nThe answer is"
+
+
+@pytest.mark.parametrize("builder", ["tiny_llama", "tiny_omni"])
+def test_a_plain_prompt_is_the_text_as_it_is(lab: Lab, builder: str) -> None:
+    prompter = _prompter(lab, builder)
+    turns = (Message("user", (Text("Q: <|im_end|>\n"), Text("A: x "))), Message("user", (Text("B"),)))
+    prompt = prompter.prompt(Request(messages=turns, plain=True))
+    assert (prompt.text, prompt.notes) == ("Q: <|im_end|>\nA: x B", [])
+    assert prompter.inputs([prompt])["input_ids"][0].tolist() == prompter.opened.tokenizer.encode(prompt.text)
+
+
+def test_a_first_token_is_added_to_plain_prompts_and_never_twice(lab: Lab) -> None:
+    from tokenizers.processors import TemplateProcessing
+
+    prompter = _prompter(lab, "tiny_llama")
+    tokenizer = prompter.opened.tokenizer
+    tokenizer.bos_token = "<|im_start|>"
+    start = tokenizer.bos_token_id
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<|im_start|> $A", special_tokens=[("<|im_start|>", start)]
+    )
+    texts = ["red", "<|im_start|>red"]
+    prompts = [prompter.prompt(msgspec.structs.replace(request(text), plain=True)) for text in texts]
+    rows = [prompter.inputs([prompt])["input_ids"][0].tolist() for prompt in prompts]
+    assert rows[0] == rows[1] and rows[0].count(start) == 1
+    assert prompts[0].batch_key != prompts[1].batch_key
+
+
+def test_media_have_no_place_in_a_plain_prompt(lab: Lab) -> None:
+    asked = msgspec.structs.replace(request(lab.image(1), "a"), plain=True)
+    with pytest.raises(BadRequest, match="text alone, and this one has Image parts"):
+        _prompter(lab, "tiny_omni").prompt(asked)
 
 
 def test_tool_calls_are_refused(lab: Lab) -> None:

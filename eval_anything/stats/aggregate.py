@@ -82,8 +82,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             raise ValueError(f"metric {self.name!r} has {kind}: {', '.join(wrong)} is not for it")
         if not math.isfinite(self.factor) or not self.factor:
             raise ValueError(f"metric {self.name!r}: factor is {self.factor}, expected a number but 0")
-        if self.spread and not self.blocks:
-            raise ValueError(f"metric {self.name!r}: a spread is one of blocks")
+        if self.spread and (not self.blocks or self.per):
+            raise ValueError(f"metric {self.name!r}: a spread is one of blocks, and no ratio")
         if self.blocks is not None and self.blocks < 1:
             raise ValueError(f"metric {self.name!r}: blocks of {self.blocks} rows, expected 1 or more")
         if self.pooled and len({(leaf.factor, leaf.each, bool(leaf.per)) for leaf in self.leaves()}) > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
@@ -117,10 +118,10 @@ class Answers:
         divisor = 1.0
         if question.per:
             known = group[self.used[group]]
-            total = weights[known].sum()
+            total = math.fsum(weights[known].tolist())
             if not total:
                 return
-            divisor = float((weights[known] * self.pers[known]).sum() / total)
+            divisor = math.fsum((weights[known] * self.pers[known]).tolist()) / total
         bad = np.isin(self.status[group], [_CODES[state] for state in _ANSWERED_BADLY])
         filled = group[bad & ~self.used[group]]
         self.used[filled] = True

@@ -138,8 +138,8 @@ class Sheet:
         ]
 
     def tally(self, metric: Metric) -> Tally:
-        """A row that several leaves ask is scored if all of them have it, else missing as from the first that
-        lacks it; imputed if all that lack it have something in its place."""
+        """A row that several leaves ask is scored if all of them have it; imputed if all that lack it have
+        something in its place."""
         import numpy as np
 
         status = np.zeros(len(self.rows), dtype=np.int8)
@@ -147,8 +147,8 @@ class Sheet:
         stand_in = np.zeros(len(self.rows), dtype=bool)
         for question, strata in self._places(metric).items():
             answers, rows = self._answers[question], self._rows_of(strata)
-            here, before = answers.status[rows], status[rows]
-            status[rows] = np.where(before <= SCORED, np.maximum(before, here), before)
+            here = answers.status[rows]
+            status[rows] = np.maximum(status[rows], here)
             filled[rows] &= (here <= WAITING) | answers.used[rows]
             stand_in[rows] |= answers.stand_in[rows]
         imputed = (status > WAITING) & filled

@@ -24,6 +24,8 @@ class Batch:
     """(B, L) bool: the answers' tokens."""
     ids: tuple[str, ...]
     """The record of each row, for messages."""
+    labels: dict[str, Tensor] = dataclasses.field(default_factory=dict)
+    """What a method knows of the records besides; the model is not given it."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -36,7 +38,12 @@ class Batch:
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Self:
         """On `device`; pixels and mel frames as `dtype`, the weights' own."""
         inputs = {name: _moved(value, device, dtype) for name, value in self.inputs.items()}
-        return dataclasses.replace(self, inputs=inputs, response=self.response.to(device))
+        labels = {name: value.to(device) for name, value in self.labels.items()}
+        return dataclasses.replace(self, inputs=inputs, response=self.response.to(device), labels=labels)
+
+    def labelled(self, **labels: Tensor) -> Self:
+        """With `labels` of its records."""
+        return dataclasses.replace(self, labels={**self.labels, **labels})
 
 
 def _moved(value: Tensor, device: torch.device | str, dtype: torch.dtype) -> Tensor:

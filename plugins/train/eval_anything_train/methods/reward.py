@@ -1,0 +1,54 @@
+"""Reward modelling: score the chosen answer above the rejected one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import torch
+from torch import Tensor
+
+from eval_anything_train.collate import Batch
+from eval_anything_train.losses import preference
+from eval_anything_train.methods.base import Metrics
+from eval_anything_train.methods.pairs import PairMethod, agreement, halves
+from eval_anything_train.policy import Policy, save_policy
+from eval_anything_train.reward_model import HEAD, RewardModel, end_scores, load_head, save_head
+from eval_anything_train.settings import Settings
+
+
+class RewardSettings(Settings, frozen=True, kw_only=True):
+    regularization: Annotated[float, msgspec.Meta(ge=0)] = 0.001
+    """Weight of the scores' mean square."""
+
+
+class Reward(PairMethod):
+    """Align Anything, appendix: Bradley-Terry with a pull of the scores to zero."""
+
+    name = "reward"
+    settings: RewardSettings
+
+    def __init__(self, policy: Policy, settings: RewardSettings) -> None:
+        super().__init__(policy, settings)
+        weight = next(policy.model.parameters())
+        known = (policy.folder / HEAD).is_file()
+        head = load_head(policy.folder, weight.device, weight.dtype) if known else None
+        self.model = RewardModel(policy.model, head)
+
+    def trained(self) -> torch.nn.Module:
+        return self.model
+
+    def loss(self, module: torch.nn.Module, batch: Batch) -> tuple[Tensor, Metrics]:
+        chosen, rejected = halves(end_scores(module, batch))
+        loss = preference.reward(chosen, rejected, self.settings.regularization)
+        return loss, {
+            "score_chosen": chosen.mean().detach(),
+            "score_rejected": rejected.mean().detach(),
+            **agreement(chosen, rejected),
+        }
+
+    def save(self, module: torch.nn.Module, folder: Path) -> None:
+        whole = getattr(module, "module", module)
+        save_policy(self.policy, whole.model, folder)
+        save_head(whole.head, folder)

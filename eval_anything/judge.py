@@ -56,8 +56,6 @@ class PairRubric(Rubric, frozen=True, kw_only=True):
     """Who is shown first."""
     swap: bool = False
     """Whether the judge is asked a second time with the order reversed, and the two are averaged."""
-    each_order: bool = False
-    """Whether a sample counts with the one order that has a verdict where the other has none."""
     tie: float = 0.5
     """What equal ratings count as in the component `win`."""
 

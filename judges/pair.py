@@ -147,7 +147,7 @@ class PairJudge(Judge):
         return RULES[name]
 
     def _scored(self, rubric: PairRubric, asked: Mapping[tuple[Side, Side], Asked[Ratings]]) -> Score:
-        """A sample counts where every order that was asked has a verdict; or one of them, if so said."""
+        """A sample has a value where every order that was asked has a verdict; each order has its ratings."""
         components: dict[str, float | None] = {}
         rated: dict[Side, list[float]] = {"reference": [], "response": []}
         for order, one in asked.items():
@@ -168,8 +168,7 @@ class PairJudge(Judge):
             ]
         }
         failed = [one for one in asked.values() if one.verdict is None]
-        outage = any(one.state == "judge_error" for one in failed)
-        if failed and (outage or len(failed) == len(asked) or not rubric.each_order):
+        if failed:
             return self._missing(rubric, failed, components, usage=usage, details=details)
         response, reference = _mean(rated["response"]), _mean(rated["reference"])
         components |= {"reference": reference, "win": _win(response, reference, rubric.tie)}

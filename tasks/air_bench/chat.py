@@ -74,7 +74,6 @@ class AIRBenchChat(ProtocolTask):
             values={"description": sample.metadata["meta_info"], "question": sample.metadata["question"]},
             untrusted=("description", "question"),
             baseline=sample.references[0].text,
-            each_order="orders-apart" in self.protocol.quirks,
             tie=0.0,
         )
         if "temperature-drawn" in self.protocol.quirks and _drawn(sample.id):

@@ -82,7 +82,6 @@ def test_profiles(twin: Path, profile: str, attempts: int, swap: bool, parse_rul
     assert (rubric.attempts, rubric.swap, rubric.parse) == (attempts, swap, parse_rule)
     assert (rubric.low, rubric.high, rubric.tie) == (1, 10, 0)
     assert rubric.order == ("reference", "response")
-    assert rubric.each_order == (profile == "original")
     assert task.protocol_judge == model
     assert task.identity() != made(profile="corrected" if profile != "corrected" else "original").identity()
 

@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 from typing import NoReturn
 
 _VERBS = {
@@ -18,6 +19,9 @@ _VERBS = {
     "tools": "list media generators, build what they need",
     "cache": "look at or empty the response cache",
 }
+_APART = {"train": ("train models on preferences and language feedback", "eval-anything-train")}
+"""Verbs of distributions of their own: what they do, and what to install for them."""
+_GROUP = "eval_anything.verbs"
 _PIPE_CLOSED = 141
 _EXAMPLES = """examples:
   eval-anything run --model fake/echo --tasks amu --data synthetic
@@ -31,9 +35,11 @@ exit codes: 0 done, 2 wrong usage, 3 too many errors or nothing could be scored"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code."""
     arguments = sys.argv[1:] if argv is None else list(argv)
-    if not arguments or arguments[0] in ("-h", "--help", "--version") or arguments[0] not in _VERBS:
+    if not arguments or arguments[0] in ("-h", "--help", "--version"):
         return _without_verb(arguments)
-    verb = importlib.import_module(f"eval_anything.cli.{arguments[0]}")
+    verb = _load(arguments[0])
+    if verb is None:
+        return _unknown_verb(arguments[0])
     parser = Parser(
         prog=f"eval-anything {arguments[0]}",
         description=verb.SUMMARY,
@@ -42,10 +48,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         allow_abbrev=False,
     )
     verb.add_arguments(parser)
+    return _execute(verb, parser, arguments[1:])
+
+
+def _execute(verb: ModuleType, parser: Parser, arguments: Sequence[str]) -> int:
     from eval_anything.errors import EvalAnythingError, UsageError
 
     try:
-        args = parser.parse(arguments[1:])
+        args = parser.parse(arguments)
         code: int = verb.execute(args)
     except EvalAnythingError as fault:
         print(f"eval-anything: {fault}", file=sys.stderr)
@@ -60,6 +70,37 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"eval-anything: {place}{fault.strerror or fault}", file=sys.stderr)
         return 3
     return code
+
+
+def _load(name: str) -> ModuleType | None:
+    """The verb's module: one of ours, or of an installed package that names it in its metadata."""
+    if name in _VERBS:
+        return importlib.import_module(f"eval_anything.cli.{name}")
+    from importlib.metadata import entry_points
+
+    found = tuple(entry_points(group=_GROUP, name=name))
+    return found[0].load() if found else None
+
+
+def _unknown_verb(name: str) -> int:
+    if name in _APART:
+        package = _APART[name][1]
+        print(f"eval-anything: {name} is not installed: pip install {package}", file=sys.stderr)
+        return 2
+    from eval_anything.suggest import unknown
+
+    print(f"eval-anything: {unknown('verb', name, (*_VERBS, *_installed()))}", file=sys.stderr)
+    return 2
+
+
+def _installed() -> dict[str, str]:
+    """Verbs of installed packages, with what they do."""
+    from importlib.metadata import entry_points
+
+    return {
+        point.name: _APART.get(point.name, (f"from {point.value}", ""))[0]
+        for point in entry_points(group=_GROUP)
+    }
 
 
 def console() -> NoReturn:
@@ -101,17 +142,13 @@ def _without_verb(arguments: Sequence[str]) -> int:
 
         print(f"eval-anything {version('eval-anything')}")
         return 0
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(_help())
-        return 0 if arguments else 2
-    from eval_anything.suggest import unknown
-
-    print(f"eval-anything: {unknown('verb', arguments[0], _VERBS)}", file=sys.stderr)
-    return 2
+    print(_help())
+    return 0 if arguments else 2
 
 
 def _help() -> str:
-    verbs = "\n".join(f"  {name:8} {summary}" for name, summary in _VERBS.items())
+    known = {**_VERBS, **_installed()}
+    verbs = "\n".join(f"  {name:8} {summary}" for name, summary in known.items())
     return (
         "usage: eval-anything VERB [options]\n\n"
         "Evaluation of any-to-any models: text, image, audio and video, in and out."

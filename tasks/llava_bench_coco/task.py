@@ -22,6 +22,7 @@ from eval_anything.values import File, Message, Params, Reference, Response, Sam
 
 _RULE_FILES = ("rule.json", "rule.jsonl")
 """Of LLaVA, and of align-anything, whose file is JSON too."""
+_HEADLINE = "relative score"
 _ROLE = "Assistant"
 """What the user template calls the two."""
 
@@ -89,24 +90,26 @@ class LLaVABenchCOCO(ProtocolTask):
     def aggregation(self) -> Tree:
         """Mean rating of the model per mean rating of the reference, times 100, over the same questions."""
         quirks = self.protocol.quirks
-        rounding = {
+        scale = {"low": 0.0, "high": 100.0}
+        relative = {
+            "per": "reference",
+            "factor": 100,
             "round_means": 3 if "rounded-means" in quirks else None,
             "digits": 1 if "rounded-ratio" in quirks else None,
+            **scale,
         }
-        scale = {"low": 0.0, "high": 100.0}
-        categories = tuple(
-            Metric(name=name, groups=(name,), per="reference", factor=100, **rounding, **scale)
-            for name in CATEGORIES
+        categories = tuple(Metric(name=name, groups=(name,), **relative) for name in CATEGORIES)
+        ratings = (
+            Metric(name="rating of the model"),
+            Metric(name="rating of the reference", column="reference"),
         )
-        return Tree(
-            headline=Metric(name="relative score", parts=categories, pooled=True, **rounding, **scale),
-            others=(
-                Metric(name="rating of the model"),
-                Metric(name="rating of the reference", column="reference"),
-            ),
-            low=self.protocol.scale[0],
-            high=self.protocol.scale[1],
-        )
+        ends = {"low": self.protocol.scale[0], "high": self.protocol.scale[1]}
+        if "category-mean" in quirks:
+            mean = Metric(name="mean of the categories", parts=categories, **scale)
+            return Tree(headline=Metric(name=_HEADLINE, **relative), others=(mean, *ratings), **ends)
+        rounding = {name: relative[name] for name in ("round_means", "digits")}
+        headline = Metric(name=_HEADLINE, parts=categories, pooled=True, **rounding, **scale)
+        return Tree(headline=headline, others=ratings, **ends)
 
     def read_originals(self, folder: Path) -> Mapping[str, str]:
         """The rule of rule.json, one for the three categories, as published."""

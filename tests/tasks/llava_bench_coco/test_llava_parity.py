@@ -113,7 +113,8 @@ def original(replies: dict[str, list[str]]) -> dict[str, float]:
 
 
 def align_anything(replies: dict[str, list[str]]) -> dict[str, float]:
-    """The model is Assistant 1; ten more tries, then [0, 0]; sum / sum x 100 to 1 decimal."""
+    """The model is Assistant 1; ten more tries, then [0, 0]; sum / sum x 100 to 1 decimal, over all questions
+    or, in a later version of the script, as the mean of the categories."""
     pairs = {}
     for sample, tries in replies.items():
         score, time = floats(tries[0]), 0
@@ -125,6 +126,8 @@ def align_anything(replies: dict[str, list[str]]) -> dict[str, float]:
         name: round(sum(pair[0] for pair in group) / sum(pair[1] for pair in group) * 100, 1)
         for name, group in by_category(pairs).items()
     }
+    average = sum(found[name] for name in CATEGORIES) / 3
+    found = {"relative score": found.pop("relative score"), "mean of the categories": average, **found}
     found["rating of the model"] = sum(pair[0] for pair in pairs.values()) / len(pairs)
     found["rating of the reference"] = sum(pair[1] for pair in pairs.values()) / len(pairs)
     return found

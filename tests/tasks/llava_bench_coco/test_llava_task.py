@@ -219,6 +219,6 @@ def test_show_lists_every_difference() -> None:
     )
     assert done.returncode == 0, done.stderr
     found = differences(LLaVABenchCOCO.protocol_folder())
-    assert len(found) == 9
+    assert len(found) == 10
     for difference in found:
         assert difference.what in done.stdout

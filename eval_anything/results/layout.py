@@ -176,7 +176,7 @@ def _missing(task: TaskResult) -> list[str]:
         )
     if metric.n_stand_in:
         stand_ins = counted(metric.n_stand_in, "missing answer")
-        lines.append(f"protocol: {stand_ins} in the mean, with the value that it gives them")
+        lines.append(f"protocol: {stand_ins} in the mean, as the value that it prescribes")
     return lines
 
 

@@ -61,7 +61,7 @@ def read_manifest(path: Path) -> Manifest:
         return msgspec.convert(_with_kinds(msgspec.json.decode(path.read_bytes())), Manifest)
     except OSError as fault:
         raise DataError(f"{path}: no run here ({fault.strerror})") from None
-    except msgspec.MsgspecError as fault:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
         raise DataError(f"{path}: not a manifest of this version: {fault}") from None
 
 

@@ -16,9 +16,10 @@ judged. no_response: the model's side failed or was skipped, so there was nothin
 
 class Score(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     value: float | None
+    """In state unparsed or no_response: the number that the protocol counts in place of the missing one."""
     state: ScoreState
     reason: str = ""
-    """Why there is no value; empty when there is one."""
+    """Why there is no verdict; empty when there is one."""
     judge: str = ""
     """Who gave it: "reference", or a judge's shape and model, "rubric:openai/gpt-4o"."""
     details: dict[str, Any] = {}

@@ -6,7 +6,7 @@ import pytest
 
 from eval_anything.results.layout import COLUMNS, Block, page
 from eval_anything.results.results import build
-from eval_anything.stats.aggregate import Means
+from eval_anything.stats.aggregate import Means, Metric, Tree
 from eval_anything.values import Usage
 
 
@@ -27,6 +27,40 @@ def test_every_number_has_its_interval_counts_and_judge(run: Any) -> None:
         ("  see", "4.00", "[4.00, 4.00]", "3", "2", "1", "1", "33.3%", judge),
     )
     assert len(COLUMNS) == 9
+
+
+def test_metrics_stand_below_what_they_are_part_of(run: Any) -> None:
+    leaf = Metric(name="c", groups=("c",))
+    tree = Tree(
+        headline=Metric(name="a", parts=(Metric(name="b", parts=(leaf,)),)),
+        others=(Metric(name="d", low=0, high=1),),
+        high=10,
+    )
+    run.manifest(run.plan(planned=1, aggregation=tree, profile="original"))
+    run.scored("s", 1, group="c")
+    found = block(run)
+    assert [row[:2] for row in found.rows] == [
+        ("a", "1.00"),
+        ("  b", "1.00"),
+        ("    c", "1.00"),
+        ("d", "1.000"),
+    ]
+    assert found.title == "amu (version 1, profile original)"
+
+
+@pytest.mark.parametrize(("policy", "by_policy"), [("exclude", 0), ("floor", 2)])
+def test_what_the_protocol_counts_is_told_from_the_missing_policy(
+    run: Any, policy: str, by_policy: int
+) -> None:
+    run.manifest(run.plan(planned=4, missing=policy))
+    run.scored("a", 4)
+    for name, value in (("b", 0.0), ("c", None), ("d", None)):
+        run.response(name)
+        run.score(name, value, "unparsed")
+    told = [line for line in block(run).lines if "in the mean" in line]
+    by_protocol = "protocol: 1 missing answer in the mean, as the value that it prescribes"
+    said = [f"missing policy floor: {by_policy} missing answers in the mean"] if by_policy else []
+    assert told == [*said, by_protocol]
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from eval_anything.errors import DataError, StorageError
 from eval_anything.results.results import build, load, write
-from eval_anything.stats.aggregate import Means
+from eval_anything.stats.aggregate import Means, Metric, Tree
 from eval_anything.values import Artifact, Image, Reasoning, Text, ToolCall, Usage
 
 DIMENSIONS = Means(overall="AMU", groups=("see", "hear"), low=1, high=10)
@@ -218,6 +219,67 @@ def test_what_looks_wrong_is_said(run: Any) -> None:
         "3 responses, more than the 2 planned",
     ]
     assert task.model_notes == {"audio: 48000 Hz to 16000 Hz": 2}
+
+
+RELATIVE = Tree(
+    headline=Metric(
+        name="relative",
+        pooled=True,
+        parts=tuple(
+            Metric(name=name, groups=(name,), per="reference", factor=100) for name in ("conv", "detail")
+        ),
+    ),
+    others=(Metric(name="model", low=1, high=10),),
+    high=100,
+)
+
+
+def test_a_tree_of_metrics(run: Any) -> None:
+    run.manifest(run.plan(planned=5, aggregation=RELATIVE, profile="original"))
+    for i, (group, value) in enumerate([("conv", 4.0), ("conv", 6.0), ("detail", 9.0), ("detail", 3.0)]):
+        run.response(f"s{i}", group=group)
+        run.score(f"s{i}", value, components={"reference": 8.0, "win": float(value > 8)})
+    run.response("bad", group="conv")
+    run.score("bad", -1.0, "unparsed", components={"reference": -1.0, "win": None})
+    results = build(run.save())
+    (task,) = results.tasks
+    assert [(m.name, m.depth, m.value, m.n) for m in task.metrics] == [
+        ("relative", 0, pytest.approx(100 * 21 / 31), 5),
+        ("conv", 1, pytest.approx(100 * 9 / 15), 3),
+        ("detail", 1, 75.0, 2),
+        ("model", 0, pytest.approx(21 / 5), 5),
+    ]
+    assert (task.headline.n_scored, task.headline.n_missing) == (4, {"unparsed": 1})
+    assert (task.headline.n_imputed, task.headline.n_stand_in) == (1, 1)
+    assert (task.counts.scored, task.counts.missing, task.counts.judge_failures) == (4, {"unparsed": 1}, 1)
+    # What divides is in the metrics; -1 stands in for a missing score and is outside of no scale.
+    assert task.figures == {"win": 0.25} and task.notes == []
+    assert results.complete and task.profile == "original"
+    rows = results.rows()
+    assert [(row["profile"], row["depth"], row["n_stand_in"]) for row in rows[:2]] == [
+        ("original", 0, 1),
+        ("original", 1, 1),
+    ]
+
+
+def test_scores_are_held_against_the_scale_of_their_mean(run: Any) -> None:
+    run.manifest(run.plan(planned=2, aggregation=RELATIVE))
+    for name, value in (("a", 11.0), ("b", 60.0)):
+        run.response(name, group="conv")
+        run.score(name, value, components={"reference": 8.0})
+    assert build(run.save()).tasks[0].notes == ["2 scores outside of the scale [1, 10]"]
+
+
+def test_groups_that_a_tree_does_not_name_are_in_what_is_over_all_rows(run: Any) -> None:
+    both = msgspec.structs.replace(RELATIVE, others=())
+    for tree, notes in (
+        (RELATIVE, []),
+        (both, ["in no mean: 1 response of group 'other', which the task does not name"]),
+    ):
+        run.lines.clear()
+        run.manifest(run.plan(planned=1, aggregation=tree))
+        run.scored("a", 4, group="other")
+        assert build(run.save()).tasks[0].notes == notes
 
 
 def test_the_order_of_the_journal_does_not_matter(run: Any) -> None:

@@ -15,7 +15,7 @@ import pytest
 from eval_anything.results.results import build
 from eval_anything.results.table import FORMATS, print_table, render
 from eval_anything.results.values import Results
-from eval_anything.stats.aggregate import Means
+from eval_anything.stats.aggregate import Means, Metric, Tree
 from eval_anything.values import Usage
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -93,7 +93,26 @@ def hostile(run: Any) -> Path:
     return run.save()
 
 
-CASES = {"whole": whole, "empty": empty, "one": one, "hostile": hostile}
+def tree(run: Any) -> Path:
+    """Ratios in categories of groups, with what the protocol counts in place of a missing score."""
+    groups = ("conv", "detail", "chart")
+    ratios = tuple(Metric(name=name, groups=(name,), per="reference", factor=100) for name in groups)
+    headline = Metric(
+        name="relative", parts=(Metric(name="photos", pooled=True, parts=ratios[:2]), ratios[2])
+    )
+    others = (Metric(name="win rate", column="win", factor=100), Metric(name="rating", low=1, high=10))
+    aggregation = Tree(headline=headline, others=others, high=100)
+    run.manifest(run.plan(planned=13, aggregation=aggregation, profile="original"))
+    for i in range(12):
+        value = float(3 + i * 5 % 7)
+        run.response(f"s{i:02}", group=groups[i % 3])
+        run.score(f"s{i:02}", value, components={"reference": 8.0, "win": float(value > 8)})
+    run.response("cut short", group="conv")
+    run.score("cut short", -1.0, "unparsed", components={"reference": -1.0, "win": None})
+    return run.save()
+
+
+CASES = {"whole": whole, "empty": empty, "one": one, "hostile": hostile, "tree": tree}
 EXTENSION = {"table": "txt", "latex": "tex"}
 
 

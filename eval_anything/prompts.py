@@ -19,6 +19,8 @@ _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
 RESPONSE = "response"
 """The placeholder where a judge pastes the answer that is judged."""
+_ANSWER = re.compile(rf"{RESPONSE}(_\d+)?")
+"""That placeholder, or where an answer to one of several requests goes."""
 
 
 def placeholders(template: str) -> set[str]:
@@ -65,9 +67,9 @@ class PromptSet:
             known = placeholders(self.templates[name])
             for wrong in placeholders(text) - known:
                 raise DataError(f"prompt {name} from {source}: {unknown('placeholder', wrong, known)}")
-            if RESPONSE in known and RESPONSE not in placeholders(text):
+            for answer in sorted(filter(_ANSWER.fullmatch, known - placeholders(text))):
                 raise DataError(
-                    f"prompt {name} from {source}: no {{{RESPONSE}}}: the judge would not see the answer"
+                    f"prompt {name} from {source}: no {{{answer}}}: the judge would not see the answer"
                 )
         self.templates.update(templates)
         self.source = source

@@ -112,7 +112,10 @@ def locate(source: DataSource, revision: str) -> Found:
         for part in PARTS:
             records.check_count(files[part], len(rows[part]), PUBLISHED[part], "items")
     items = _by_video([item for part in PARTS for item in _items(part, rows[part])])
-    where, media = _videos(root, {item.video: item.id for item in items})
+    wanted: dict[str, str] = {}
+    for item in items:
+        wanted.setdefault(item.video, item.id)
+    where, media = _videos(root, wanted)
     records.check_media(media)
     videos = {medium.path.stem: medium.path for medium in media}
     found = records.revision_of(items, records.sizes_of(media, where))
@@ -126,6 +129,7 @@ def _own_files(root: Path) -> dict[Part, Path]:
 
 
 def _mirror_files(root: Path) -> dict[Part, Path]:
+    records.check_folder(root, [part.capitalize() for part in PARTS], [], _LAYOUT)
     found: dict[Part, Path] = {}
     for part in PARTS:
         files = sorted((root / part.capitalize()).glob("*.parquet"))
@@ -216,7 +220,7 @@ def _videos(root: Path, wanted: Mapping[str, str]) -> tuple[Path, list[records.M
         if name not in held:
             suffixes = ", ".join(SUFFIXES)
             raise DataError(
-                f"{where}: no video {name!r} ({suffixes}), which item {item} asks about; {_LAYOUT}"
+                f"{where}: no video {name!r} ({suffixes}), which item {item} asks about; expected {_LAYOUT}"
             )
         media.append(records.Medium(held[name], "video", f"item {item}"))
     return where, media

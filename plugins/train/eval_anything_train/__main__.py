@@ -1,0 +1,9 @@
+"""`python -m eval_anything_train dpo ...` is `eval-anything train dpo ...`: what `accelerate launch -m` needs."""
+
+from __future__ import annotations
+
+import sys
+
+from eval_anything.cli.main import main
+
+sys.exit(main(["train", *sys.argv[1:]]))

@@ -1,0 +1,93 @@
+"""What training is asked to do, whatever the method: one strict structure for flags, YAML files and Python.
+
+The methods' own settings extend `Settings`. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+Schedule = Literal["cosine", "linear", "constant"]
+TooLong = Literal["error", "cut", "skip"]
+Dtype = Literal["auto", "bfloat16", "float32"]
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class Lora(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Low-rank adapters (peft) in place of training all weights."""
+
+    rank: Count
+    """Rank of the two factors of a layer's change."""
+    alpha: Positive = 16.0
+    """The change is scaled by alpha / rank."""
+    dropout: Share = 0.0
+    """Share of the adapters' inputs that are dropped in training."""
+    targets: tuple[str, ...] = ()
+    """Names of layers, or their endings; empty: all linear layers of the language model."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What all methods share. The defaults are for preference data of a few tens of thousand records."""
+
+    model: str
+    """Checkpoint to begin with: a folder or a hub id."""
+    data: str
+    """Data set: a name, a file or a folder."""
+    out: str
+    """Directory of the run. An unfinished run in it is resumed."""
+    epochs: Count = 3
+    """How often each record is seen."""
+    batch_size: Count = 4
+    """Records in one forward pass of one process."""
+    accumulate: Count = 1
+    """Forward passes of one process in one optimiser step."""
+    lr: Positive = 1e-6
+    """Highest learning rate."""
+    warmup: Share = 0.03
+    """Share of the steps in which the learning rate rises to `lr`."""
+    schedule: Schedule = "cosine"
+    """How the learning rate falls afterwards: cosine or linear (to zero), constant (not at all)."""
+    weight_decay: NotNegative = 0.0
+    """AdamW's; never of biases and norms."""
+    betas: tuple[Share, Share] = (0.9, 0.95)
+    """AdamW's averages of the gradient and of its square."""
+    clip: NotNegative = 1.0
+    """Largest norm of the gradient; longer ones are shortened to it. 0: none is."""
+    max_length: Annotated[int, msgspec.Meta(ge=2)] = 2048
+    """Tokens of prompt and answer together, media included."""
+    too_long: TooLong = "error"
+    """A record longer than that: an error that names it, its answer cut at the end, or skipped and counted."""
+    seed: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Of the records' order, dropout, fresh weights and sampling."""
+    save_every: Annotated[int, msgspec.Meta(ge=0)] = 500
+    """Optimiser steps between checkpoints. 0: the final one alone."""
+    keep: Count = 2
+    """Checkpoints kept, the newest ones; the final one is none of them."""
+    dtype: Dtype = "auto"
+    """What is computed in; auto: bfloat16 on a GPU, else float32. Trained weights are held in float32."""
+    lora: Lora | None = None
+    """Train adapters instead of all weights."""
+    gradient_checkpointing: bool = False
+    """Compute activations twice, to hold fewer of them."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1; auto: the GPU where there is one."""
+    workers: Count = 2
+    """Threads that decode and encode records ahead of the step."""
+    limit: Count | None = None
+    """Only the first so many records."""
+    log_every: Count = 10
+    """Steps between lines of progress, where the output is no terminal."""
+    max_frames: Count = 16
+    """Frames of a video at most."""
+    fps: Positive = 1.0
+    """Frames of a video per second."""
+
+
+FREE = frozenset({"out", "device", "workers", "keep", "save_every", "log_every"})
+"""Settings that may change when a run is resumed: the result does not depend on them (on one machine)."""

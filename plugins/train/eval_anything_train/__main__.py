@@ -1,4 +1,4 @@
-"""`python -m eval_anything_train dpo ...` is `eval-anything train dpo ...`: what `accelerate launch -m` needs."""
+"""`python -m eval_anything_train dpo ...` is `eval-anything train dpo ...`, for `accelerate launch -m`."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_length: Annotated[int, msgspec.Meta(ge=2)] = 2048
     """Tokens of prompt and answer together, media included."""
     too_long: TooLong = "error"
-    """A record longer than that: an error that names it, its answer cut at the end, or skipped and counted."""
+    """A record longer than that: error (it is named), cut (its answer, at the end), or skip (and count)."""
     seed: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Of the records' order, dropout, fresh weights and sampling."""
     save_every: Annotated[int, msgspec.Meta(ge=0)] = 500

@@ -23,7 +23,7 @@ from eval_anything.judge import Rubric, Side
 from eval_anything.prompts import PromptSet
 from eval_anything.suggest import unknown
 from eval_anything.task import Task
-from eval_anything.values import Params, Response, Sample, Score, part_modality
+from eval_anything.values import Modality, Params, Response, Sample, Score, part_modality
 
 Profile = Literal["corrected", "original", "align-anything"]
 PROFILES: tuple[Profile, ...] = get_args(Profile)
@@ -208,6 +208,12 @@ class ProtocolTask(Task):
     @classmethod
     def protocol_folder(cls) -> Path:
         return Path(inspect.getfile(cls)).parent / cls.judge_folder
+
+    @property
+    def judged(self) -> tuple[Modality, ...]:
+        """The answer's modalities, and those of the question where the judge is shown its media."""
+        question = self.inputs if self.protocol.question_media else ()
+        return tuple(dict.fromkeys((*self.outputs, *question)))
 
     def read_originals(self, folder: Path) -> Mapping[str, str]:
         """The benchmark's own prompts from the files of a user's copy of it, as templates by our names; empty

@@ -98,6 +98,11 @@ class Task(abc.ABC):
                 " -M chat_template=FILE"
             )
 
+    @property
+    def judged(self) -> tuple[Modality, ...]:
+        """What a judging model must take to be shown what it is to judge."""
+        return self.outputs
+
     @abc.abstractmethod
     def samples(self, dataset: Dataset) -> Iterator[Sample]:
         """The samples, lazily, in the data set's order. Media are `File` parts, checked by the runner."""

@@ -72,7 +72,7 @@ def assemble(config: RunConfig) -> Parts:
     judges = _Judges(plugins, config, model, names)
     made = judges.make_all(tasks, source)
     for task, (judge, _) in zip(tasks, made, strict=True):
-        judge.check(task.outputs)
+        judge.check(task.judged)
     agents = [equipment.equip(task, source) for task in tasks]
     equipment.check()
     allowed = tuple(m for m in model.capabilities().inputs if m not in config.mask)

@@ -243,6 +243,9 @@ class Pipeline:
             if settled is not None:
                 return msgspec.structs.replace(as_read(settled, Score), judge=judge.label)
             case = unit.parts.task.case(row.sample, response)
+            if row.sample.masked and case.rubric.question_media:
+                # What the model was not shown is part of the question all the same: the judge sees it.
+                case = msgspec.structs.replace(case, sample=await self._ingest(unit.sample, unit))
             case = msgspec.structs.replace(
                 case, repeat=unit.repeat, task=unit.parts.task.name, store=self.store
             )

@@ -9,16 +9,19 @@ from typing import Any
 
 import pytest
 from judge_lab import ScriptedJudge, endpoint, score, shown
+from recorded_judge import judged
 
 import eval_anything
-from eval_anything.errors import DataError, EvalAnythingError
+from eval_anything.errors import DataError, EvalAnythingError, UsageError
 from eval_anything.judges.components import ComponentsJudge, ComponentsOptions
 from eval_anything.protocol import PROFILES, differences, load
+from eval_anything.stores.journal import read_rows
+from eval_anything.stores.rows import ResponseRow
 from eval_anything.task import DataSource
 from eval_anything.tasks.mia_bench.data import KINDS, Truth
 from eval_anything.tasks.mia_bench.task import MIABench, MIABenchOptions
 from eval_anything.tasks.mia_bench.twin import write_twin
-from eval_anything.values import Response, Sample, Text
+from eval_anything.values import Image, Response, Sample, Text
 
 FUNCTION = """
 def generate_prompt(d, response):
@@ -135,6 +138,23 @@ def test_the_real_data_have_no_references_and_the_offline_judge_says_so(twin: Pa
     (tmp_path / "real" / "truth.json").unlink()
     with pytest.raises(EvalAnythingError, match="no reference answers"):
         run(tmp_path / "real", tmp_path / "run", ["x"] * 30)
+
+
+def test_the_judge_sees_the_image_also_where_the_model_does_not(twin: Path, tmp_path: Path) -> None:
+    replies = {str(i): ["?"] * 3 for i in range(2)}
+    task, judge = judged("mia_bench", twin, replies, tmp_path / "masked", mask=("image",), limit=2)
+    assert task.metrics[0].n == 2
+    for row in read_rows(tmp_path / "masked" / "run" / "journal.jsonl"):
+        if isinstance(row, ResponseRow):
+            assert row.sample.masked == ("image",)
+            assert not any(isinstance(part, Image) for part in row.sample.messages[0].parts)
+    for body in judge.bodies:
+        assert [part["type"] for part in body["messages"][0]["content"]].count("image_url") == 1
+
+
+def test_a_judge_that_takes_no_images_is_refused_before_any_call(twin: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="judge fake/echo does not take image"):
+        run(twin, tmp_path / "run", ["x"] * 30, judge="fake/echo", judge_options={"inputs": "text"})
 
 
 def test_an_answer_cannot_close_its_fence(twin: Path) -> None:

@@ -105,7 +105,7 @@ class InterleavedBench(ProtocolTask):
     def aggregation(self) -> Tree:
         aspects = tuple(Metric(name=name, column=name) for name in ASPECTS)
         return Tree(
-            headline=Metric(name="InterleavedBench", parts=aspects),
+            headline=Metric(name="average", parts=aspects),
             others=(
                 Metric(name="mean over instances"),
                 *(Metric(name=use_case, groups=(use_case,)) for use_case in self.use_cases),

@@ -87,7 +87,7 @@ class VideoChatGPT(ProtocolTask):
             for part, names in ASPECTS.items()
             for name in names
         )
-        return Tree(headline=Metric(name="Video-ChatGPT", parts=parts), low=0, high=5)
+        return Tree(headline=Metric(name="average", parts=parts), low=0, high=5)
 
     def read_originals(self, folder: Path) -> Mapping[str, str]:
         from eval_anything.tasks.video_chatgpt.originals import read_originals

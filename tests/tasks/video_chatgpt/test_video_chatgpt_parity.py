@@ -138,7 +138,7 @@ def means(
             if numbers:
                 total, count = total + numbers[0], count + 1
         found[aspect] = total / count
-    return {"Video-ChatGPT": sum(found.values()) / 5, **found}
+    return {"average": sum(found.values()) / 5, **found}
 
 
 RULES: dict[str, Callable[[str], int | None]] = {
@@ -211,7 +211,7 @@ def test_original_is_what_the_published_scripts_print_where_they_print_a_number(
     task, _ = run(twin, tmp_path, replies, profile="original")
     printed = {aspect: published_script(twin, replies, aspect) for aspect in FILES}
     found = {metric.name: metric.value for metric in task.metrics}
-    assert found == pytest.approx({"Video-ChatGPT": statistics.fmean(printed.values()), **printed}, abs=1e-9)
+    assert found == pytest.approx({"average": statistics.fmean(printed.values()), **printed}, abs=1e-9)
     assert not any(sum(metric.n_missing.values()) for metric in task.metrics)
 
 
@@ -236,12 +236,12 @@ def test_three_items_by_hand(tmp_path: Path) -> None:
     task, _ = run(folder, tmp_path / "original", replies, profile="original")
     values = {metric.name: metric.value for metric in task.metrics}
     assert values == pytest.approx(
-        {"Video-ChatGPT": 4.2, "correctness": 4, "detail": 3, "context": 2, "temporal": 7, "consistency": 5}
+        {"average": 4.2, "correctness": 4, "detail": 3, "context": 2, "temporal": 7, "consistency": 5}
     )
     task, judge = run(folder, tmp_path / "corrected", replies)
     values = {metric.name: metric.value for metric in task.metrics}
     assert values == {
-        "Video-ChatGPT": None,
+        "average": None,
         "correctness": None,
         "detail": 3,
         "context": 2,

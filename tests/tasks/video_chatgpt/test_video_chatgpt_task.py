@@ -96,7 +96,7 @@ def test_who_knows_the_truth_scores_clearly_higher(twin: Path, tmp_path: Path) -
     low = values(replayed(twin, tmp_path / "guesses", guesses))
     for name in high:
         assert (high[name] or 0) > (low[name] or 0) + 1.5, name
-    assert (high["Video-ChatGPT"] or 0) > 4
+    assert (high["average"] or 0) > 4
 
 
 def row(sample: str, answers: list[str]) -> dict[str, object]:

@@ -57,11 +57,12 @@ class OneFile:
     def names(self) -> tuple[str, ...]:
         return (f"{self.stem}.safetensors", f"{self.stem}.pt")
 
-    @property
-    def folder(self) -> Path | None:
-        """Where a local checkpoint lies; None for a hub id."""
+    def folder(self) -> Path:
+        """Where the small files lie that belong to the weights; those of the hub are fetched."""
         place = local_path(self.model)
-        return place.parent if place is not None and place.is_file() else place
+        if place is None:
+            return find(self.judge, self.model, self.revision)[0]
+        return place.parent if place.is_file() else place
 
     def check(self) -> None:
         """Raises UsageError where there is no such checkpoint. Nothing large is fetched."""

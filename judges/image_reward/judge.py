@@ -56,4 +56,4 @@ class ImageRewardJudge(ImageJudge):
         return ImageRewardScorer.load(weights, device, self.options.dtype, str(self._vocabulary()))
 
     def _vocabulary(self) -> Path:
-        return tokenizers.find(self.options.tokenizer, self.checkpoint().folder)
+        return tokenizers.find(self.options.tokenizer, self.checkpoint().folder())

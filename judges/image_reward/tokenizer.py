@@ -19,10 +19,10 @@ _ADDED = ("[DEC]", "[ENC]")
 """BLIP's own, behind BERT's."""
 
 
-def find(tokenizer: str, beside: Path | None) -> Path:
+def find(tokenizer: str, beside: Path) -> Path:
     """The vocabulary's file: `tokenizer` (a file, a folder, a hub id), or else the one beside the weights, or
     else the published one from the hub. Raises UsageError."""
-    if not tokenizer and beside is not None and (beside / NAME).is_file():
+    if not tokenizer and (beside / NAME).is_file():
         return beside / NAME
     place = local_path(tokenizer) if tokenizer else None
     if place is None:

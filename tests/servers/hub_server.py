@@ -8,7 +8,10 @@ from aiohttp import web
 
 
 class HubServer:
-    """Serves `files` as `repository` at commit `commit`; anything else is 404. `kind`: datasets or models."""
+    """Serves `files` as `repository` at commit `commit`, which its branch `main` is at; anything else is 404.
+
+    `kind`: datasets or models.
+    """
 
     def __init__(
         self, repository: str, commit: str, files: Mapping[str, bytes], kind: str = "datasets"
@@ -38,7 +41,7 @@ class HubServer:
 
     def _known(self, request: web.Request) -> None:
         self.asked.append(request.path)
-        if request.match_info["revision"] != self.commit:
+        if request.match_info["revision"] not in (self.commit, "main"):
             raise web.HTTPNotFound(headers={"X-Error-Code": "RevisionNotFound"})
 
     async def _info(self, request: web.Request) -> web.Response:

@@ -7,11 +7,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Self
 
 import pytest
 import tiny_synergy
-from aiohttp import web
 from servers.hub_server import HubServer
 
 from eval_anything.errors import UsageError
@@ -28,28 +26,6 @@ print(folder.with_weights(sys.argv[1], None))
 """
 
 
-class ModelHub(HubServer):
-    """The same for a model, whose default branch is at the commit."""
-
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        repo = f"/api/models/{self.repository}"
-        app.router.add_get(f"{repo}/revision/{{revision}}", self._info)
-        app.router.add_get(f"{repo}/tree/{{revision}}", self._tree)
-        app.router.add_get(f"/{self.repository}/resolve/{{revision}}/{{name:.*}}", self._file)
-        self._runner = web.AppRunner(app)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-        return self
-
-    def _known(self, request: web.Request) -> None:
-        self.asked.append(request.path)
-        if request.match_info["revision"] not in (self.commit, "main"):
-            raise web.HTTPNotFound(headers={"X-Error-Code": "RevisionNotFound"})
-
-
 def _fetched(folder: Path, home: Path, leave_out: str = "-") -> tuple[Path, list[str]]:
     """Where a checkpoint ends up that a hub serves as it lies in `folder`, and which files were asked for.
 
@@ -60,7 +36,7 @@ def _fetched(folder: Path, home: Path, leave_out: str = "-") -> tuple[Path, list
     files |= {"any_model.py": b"raise SystemExit", "README.md": b"#", "flax_model.msgpack": b"0"}
 
     async def serve() -> tuple["subprocess.CompletedProcess[str]", list[str]]:
-        async with ModelHub(NAME, COMMIT, files) as server:
+        async with HubServer(NAME, COMMIT, files, "models") as server:
             own = {"HF_ENDPOINT": server.url, "HF_HOME": str(home), "HF_HUB_OFFLINE": "0"}
             own |= {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
             done = await asyncio.to_thread(

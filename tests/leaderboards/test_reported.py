@@ -11,6 +11,7 @@ from eval_anything.cli.main import main
 from eval_anything.leaderboards.reported import FOLDER, Published, reported
 from eval_anything.registry import Plugins
 from eval_anything.reported import Reported
+from eval_anything.stats.outline import outline
 
 AIR_CHAT = ("speech", "sound", "music", "mixed")
 STYLES = ("anime", "concept-art", "paintings", "photo")
@@ -45,6 +46,20 @@ def test_every_row_belongs_to_a_task_or_group_and_says_where_it_is_from() -> Non
     assert all(row.source.title and row.source.where and row.source.url for row in rows)
     assert all(row.remarks for row in rows if row.status != "published"), "what was read into them is said"
     assert len(rows) > 500
+
+
+def test_metrics_have_the_names_and_scales_that_the_tasks_give_them() -> None:
+    """So that a measured number finds the reported one; the group `amg` names its own."""
+    plugins = Plugins()
+    for row in Published().results():
+        if row.task in NOT_OURS or row.task in plugins.groups.names():
+            continue
+        task = plugins.tasks.get(row.task)
+        shown = outline(task(task.Options()).aggregation())
+        assert row.metric in shown.names, f"{row.task}: {row.metric}"
+        metric = next(entry.metric for entry in shown.entries if entry.metric.name == row.metric)
+        if row.high is not None and row.low is not None:
+            assert row.high == shown.scale(metric)[1], f"{row.task}: {row.metric}"
 
 
 def test_the_files_lie_in_the_package() -> None:

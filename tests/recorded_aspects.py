@@ -1,6 +1,7 @@
 """A judging server whose replies are recorded by sample, aspect and attempt, whatever the order of requests.
 
-The answers that it judges say ANSWER, the sample's id and a full stop; the system prompt tells the aspect.
+The answers that it judges say ANSWER, the sample's id and a full stop, unless a test tells samples apart in
+another way; the system prompt tells the aspect.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,15 @@ class RecordedAspects:
     A question that is asked more often than it has replies is a fault of the run.
     """
 
-    def __init__(self, replies: Mapping[Key, Sequence[str]], judge_folder: Path) -> None:
+    def __init__(
+        self,
+        replies: Mapping[Key, Sequence[str]],
+        judge_folder: Path,
+        sample_of: Callable[[str], str] | None = None,
+    ) -> None:
+        """`sample_of`: the sample that the text shown to the judge is about."""
         self.replies = replies
+        self._sample_of = sample_of or _marked
         self.asked: Counter[Key] = Counter()
         self.shown: dict[Key, dict[str, Any]] = {}
         """The last body of each question."""
@@ -40,12 +48,16 @@ class RecordedAspects:
 
     def __call__(self, call: Call) -> str:
         system, user = call.body["messages"]
-        found = _MARK.search(text_of(user))
-        assert found is not None, text_of(user)
-        key = (found[1], self._aspects[text_of(system).strip()])
+        key = (self._sample_of(text_of(user)), self._aspects[text_of(system).strip()])
         self.shown[key] = call.body
         self.asked[key] += 1
         return self.replies[key][self.asked[key] - 1]
+
+
+def _marked(text: str) -> str:
+    found = _MARK.search(text)
+    assert found is not None, text
+    return found[1]
 
 
 def text_of(message: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,6 +19,8 @@ from eval_anything.tasks.interleaved_bench.data import BEGIN, FILE, IMAGE, TRUTH
 
 SIZE = 60
 """Records by default; the benchmark has 815."""
+_DRAWS = 50
+"""After so many prompts that were there already, one of them is taken again."""
 
 
 class Truth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,10 +67,7 @@ def read_truth(folder: Path) -> dict[str, Truth]:
 def _write(folder: Path, size: int, seed: int) -> None:
     held, truths = [], {}
     pictures: defaultdict[str, list[tuple[str, bytes]]] = defaultdict(list)
-    names = list(_KINDS)
-    for number in range(size):
-        use_case = names[number % len(names)]
-        document = _KINDS[use_case](Random(f"document {seed} {number}"))
+    for number, (use_case, document) in enumerate(_documents(size, Random(f"documents {seed}"))):
         key = f"{use_case}_{number}"
         scenes = [*document.context, *document.truth.scenes]
         paths = [f"{document.folder}/{number}_{place}.png" for place in range(len(scenes))]
@@ -81,6 +80,18 @@ def _write(folder: Path, size: int, seed: int) -> None:
     (folder / TRUTH).write_bytes(msgspec.json.format(msgspec.json.encode(truths), indent=1))
     for name, files in pictures.items():
         write_zip(folder / ZIPS / f"{name}.zip", files)
+
+
+def _documents(size: int, rng: Random) -> Iterator[tuple[str, _Document]]:
+    """Use cases in turn; no two prompts are the same, as long as there are others."""
+    names = list(_KINDS)
+    asked: set[str] = set()
+    for number in range(size):
+        use_case = names[number % len(names)]
+        draws = (_KINDS[use_case](rng) for _ in range(_DRAWS))
+        document = next((one for one in draws if one.asked not in asked), None) or _KINDS[use_case](rng)
+        asked.add(document.asked)
+        yield use_case, document
 
 
 def _record(key: str, use_case: str, document: _Document, paths: Sequence[str]) -> dict[str, Any]:
@@ -99,10 +110,14 @@ def _record(key: str, use_case: str, document: _Document, paths: Sequence[str]) 
 
 
 def _next_step(rng: Random) -> _Document:
-    """A thing goes from left to right in one row; two steps are shown, the third is asked for."""
-    thing = draw_objects(rng, 1)[0]
-    row = rng.randrange(GRID)
-    steps = [_picture(_moved(thing, row * GRID + column)) for column in range(GRID)]
+    """A thing goes through a row or column of the picture; two steps are shown, the third is asked for."""
+    thing, line = draw_objects(rng, 1)[0], rng.randrange(GRID)
+    cells = [line * GRID + i for i in range(GRID)]
+    if rng.random() < 0.5:
+        cells = [i * GRID + line for i in range(GRID)]
+    if rng.random() < 0.5:
+        cells.reverse()
+    steps = [_picture(_moved(thing, cell)) for cell in cells]
     said = [f"Step {i}: The {describe.look(thing)} is {_place(s)}." for i, s in enumerate(steps, 1)]
     return _Document(
         folder="wiki_images_test",

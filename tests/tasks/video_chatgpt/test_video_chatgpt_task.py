@@ -12,6 +12,7 @@ from eval_anything.errors import DataError, UsageError
 from eval_anything.media.convert import load_video
 from eval_anything.results.values import TaskResult
 from eval_anything.task import DataSource
+from eval_anything.tasks.video_chatgpt import task as task_module
 from eval_anything.tasks.video_chatgpt.originals import SCRIPTS
 from eval_anything.tasks.video_chatgpt.task import VideoChatGPT, VideoChatGPTOptions
 from eval_anything.tasks.video_chatgpt.twin import read_truth, write_twin
@@ -218,3 +219,21 @@ def test_show_lists_every_difference_of_the_profiles() -> None:
         assert f"{name} (original)" in done.stdout
     assert "attempts: corrected 3; original 10; align-anything 3" in done.stdout
     assert "parse: corrected strict; original literal; align-anything strict" in done.stdout
+
+
+def test_the_cards_recipe_makes_a_recording_of_prediction_files(
+    twin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = read_truth(twin)
+    monkeypatch.chdir(tmp_path)
+    for part in ("generic", "temporal", "consistency"):
+        answers = [list(one.answers) for i, one in truth.items() if i.startswith(part)]
+        rows = json.loads((twin / f"{part}_qa.json").read_text())
+        for row, own in zip(rows, answers, strict=True):
+            row.update({"pred": own[0]} if len(own) == 1 else {"pred1": own[0], "pred2": own[1]})
+        Path(f"{part}_pred.json").write_text(json.dumps(rows))
+    card = (Path(task_module.__file__).parent / "README.md").read_text()
+    exec(card.split("```python\n")[1].split("```")[0], {})
+    recording = [json.loads(line) for line in Path("answers.jsonl").read_text().splitlines()]
+    result = values(replayed(twin, tmp_path / "run", recording))
+    assert (result["average"] or 0) > 4

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 import msgspec
 
-from eval_anything.errors import DataError
+from eval_anything.errors import DataError, UsageError
 from eval_anything.judge import Rubric, Side
 from eval_anything.prompts import PromptSet
 from eval_anything.suggest import unknown
@@ -200,6 +200,8 @@ class ProtocolTask(Task):
         self.judge_options = self.protocol.judge_options
         folder = templates(folder)
         names = sorted(file.stem for file in folder.glob("*.md"))
+        if prompts is not None and not names:
+            raise UsageError(f"task {self.name} has no prompts that could be replaced: no model is asked")
         originals = {} if prompts is None else self.read_originals(prompts)
         self.prompts = PromptSet(folder, names, None if originals else prompts)
         if prompts is not None and originals:

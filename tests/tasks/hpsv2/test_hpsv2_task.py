@@ -10,6 +10,7 @@ from tiny_rewards import hpsv2 as tiny_hpsv2
 
 import eval_anything
 from eval_anything.cli.main import main
+from eval_anything.errors import UsageError
 from eval_anything.options import parse
 from eval_anything.protocol import PROFILES
 from eval_anything.stores.journal import read_rows
@@ -157,6 +158,12 @@ def test_recorded_answers_of_any_kind(tmp_path: Path, twin: Path) -> None:
         "hpsv2", tmp_path / "zeros", twin, model, scores, profile="align-anything", missing="zero", **options
     )
     assert zeros.headline.value == pytest.approx(50 / 4), "the refusal too"
+
+
+def test_there_are_no_prompts_to_replace(tmp_path: Path) -> None:
+    (tmp_path / "system.md").write_text("Rate it.")
+    with pytest.raises(UsageError, match="task hpsv2 has no prompts that could be replaced"):
+        HPSv2(HPSv2.Options(), tmp_path)
 
 
 def test_show_lists_profiles_differences_card_and_published_numbers(

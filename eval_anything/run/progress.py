@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import abc
 import sys
 import time
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
 
 from eval_anything.values import Response, Score
 
@@ -14,19 +15,20 @@ if TYPE_CHECKING:
 _LINE_EVERY_S = 10.0
 
 
-class Progress:
-    """Counts, and shows them: a live bar on a terminal, a line every ten seconds elsewhere, or nothing."""
+class Display(abc.ABC):
+    """Shows `line()`: as a live line on a terminal, every ten seconds elsewhere, or never."""
 
-    def __init__(self, planned: int, stream: TextIO | None = sys.stderr) -> None:
+    def __init__(self, stream: TextIO | None = sys.stderr) -> None:
         """`stream`: None shows nothing."""
-        self.planned = planned
-        self.done = self.reused = self.errors = self.truncated = 0
-        self.cost: float | None = None
         self.stream = stream
-        self._began = self._shown = time.monotonic()
+        self.began = self._shown = time.monotonic()
         self._live: Live | None = None
 
-    def __enter__(self) -> Progress:
+    @abc.abstractmethod
+    def line(self) -> str:
+        """What there is to say now."""
+
+    def __enter__(self) -> Self:
         if self.stream is not None and self.stream.isatty():
             from rich.console import Console
             from rich.live import Live
@@ -41,6 +43,24 @@ class Progress:
             self._live.stop()
         if self.stream is not None:
             print(self.line(), file=self.stream, flush=True)
+
+    def changed(self, *, now: bool = False) -> None:
+        """There is something new to say; `now`: where there is no terminal, do not wait with it."""
+        if self.stream is None or self._live is not None:
+            return
+        if now or time.monotonic() - self._shown >= _LINE_EVERY_S:
+            self._shown = time.monotonic()
+            print(self.line(), file=self.stream, flush=True)
+
+
+class Progress(Display):
+    """Counts samples, errors and cost."""
+
+    def __init__(self, planned: int, stream: TextIO | None = sys.stderr) -> None:
+        super().__init__(stream)
+        self.planned = planned
+        self.done = self.reused = self.errors = self.truncated = 0
+        self.cost: float | None = None
 
     def resumed(self) -> None:
         """A score that an earlier session of this run finished."""
@@ -59,18 +79,17 @@ class Progress:
         self.errors += score.state == "judge_error"
         if score.usage.cost_usd is not None:
             self.cost = (self.cost or 0.0) + score.usage.cost_usd
-        if self.stream is not None and self._live is None:
-            self._line_now_and_then()
+        self.changed()
 
     def line(self) -> str:
-        elapsed = time.monotonic() - self._began
+        elapsed = time.monotonic() - self.began
         fresh = self.done - self.reused
         rate = fresh / elapsed if elapsed > 0 else 0.0
         words = [f"{self.done}/{self.planned}", f"{rate:.1f}/s"]
         if rate > 0 and self.done < self.planned:
-            words.append(f"{_duration((self.planned - self.done) / rate)} left")
+            words.append(f"{duration((self.planned - self.done) / rate)} left")
         else:
-            words.append(_duration(elapsed))
+            words.append(duration(elapsed))
         if self.reused:
             words.append(f"{self.reused} from before")
         words.append(f"{self.errors} errors")
@@ -80,13 +99,9 @@ class Progress:
             words.append(f"${self.cost:.4f}")
         return "  ".join(words)
 
-    def _line_now_and_then(self) -> None:
-        if time.monotonic() - self._shown >= _LINE_EVERY_S:
-            self._shown = time.monotonic()
-            print(self.line(), file=self.stream, flush=True)
 
-
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """`seconds` in words: "8 s", "4:05 min", "11:20 h"."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -1,26 +1,22 @@
 """The journal: append-only JSON lines, one per finished response or score.
 
-Each line goes to the kernel in one write before the result is counted, so `kill -9` costs only what was in
-flight; a background fsync bounds what a power failure costs. A line that could not be written whole is cut
-off again, so the file always ends at a finished row.
+A row is on its way to the disk before its result is counted, so `kill -9` costs only what was in flight
+(`LineFile` says how).
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
-from eval_anything.errors import DataError, RunConflict, StorageError
+from eval_anything.errors import DataError
+from eval_anything.stores.lines import LineFile
 from eval_anything.stores.rows import Key, ResponseRow, Row, ScoreRow, key
 from eval_anything.stores.secrets import Blanks
 
-_FSYNC_EVERY_S = 1.0
 _decoder: msgspec.json.Decoder[Row] = msgspec.json.Decoder(ResponseRow | ScoreRow)
 
 
@@ -51,82 +47,29 @@ def read_row_at(path: Path, offset: int) -> Row:
 
 
 class Journal:
-    """The writer; one at a time for each file (held by a lock that a dying process gives back)."""
+    """The writer; one at a time for each file."""
 
     def __init__(self, path: Path, secrets: Sequence[str] = ()) -> None:
         """`secrets` are blanked out of every line, whoever put them there.
 
         Raises RunConflict while another process writes the journal, StorageError where it cannot be opened.
         """
-        self.path = path
         self._blank = Blanks(secrets)
         self._encoder = msgspec.json.Encoder()
-        self._lock = threading.Lock()
-        self._dirty = False
-        try:
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as fault:
-            raise StorageError(f"{path}: cannot be written: {fault.strerror}") from fault
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._fd)
-            raise RunConflict(f"{path.parent}: another process is writing this run") from None
-        self._end = self._cut_half_written_line()
-        self._closing = threading.Event()
-        self._syncer = threading.Thread(target=self._sync_now_and_then, name="journal-fsync", daemon=True)
-        self._syncer.start()
+        self._lines = LineFile(path)
 
     def append(self, row: Row) -> None:
         """Write one row. Raises StorageError (disk full, say); what was finished before stays readable."""
-        line = self._blank(self._encoder.encode(row)) + b"\n"
-        with self._lock:
-            try:
-                written = os.pwrite(self._fd, line, self._end)
-                while written < len(line):
-                    written += os.pwrite(self._fd, line[written:], self._end + written)
-            except OSError as fault:
-                os.ftruncate(self._fd, self._end)
-                raise StorageError(f"{self.path}: cannot be written: {fault.strerror}") from fault
-            self._end += len(line)
-            self._dirty = True
+        self._lines.append(self._blank(self._encoder.encode(row)))
 
     def close(self) -> None:
-        self._closing.set()
-        self._syncer.join()
-        self._sync()
-        os.close(self._fd)
+        self._lines.close()
 
     def __enter__(self) -> Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _cut_half_written_line(self) -> int:
-        """Where the last whole line ends; whatever a dying process left behind it is cut off."""
-        size = os.fstat(self._fd).st_size
-        position = size
-        while position > 0:
-            start = max(0, position - 65536)
-            newline = os.pread(self._fd, position - start, start).rfind(b"\n")
-            if newline >= 0:
-                position = start + newline + 1
-                break
-            position = start
-        if position != size:
-            os.ftruncate(self._fd, position)
-        return position
-
-    def _sync_now_and_then(self) -> None:
-        while not self._closing.wait(_FSYNC_EVERY_S):
-            self._sync()
-
-    def _sync(self) -> None:
-        with self._lock:
-            dirty, self._dirty = self._dirty, False
-        if dirty:
-            os.fsync(self._fd)
 
 
 class Finished:

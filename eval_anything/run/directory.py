@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,7 +29,7 @@ def planned(parts: Parts) -> Manifest:
         model=config.model,
         tasks=tuple(_task_plan(parts, index) for index in range(len(parts.tasks))),
         config=shown_config(config),
-        versions=_versions(),
+        versions=versions(),
         seed=config.seed or 0,
         groups=parts.groups,
         notes=parts.notes,
@@ -119,9 +120,10 @@ def _new_folder(config: RunConfig) -> Path:
     return folder
 
 
-def _versions() -> dict[str, str]:
+def versions(libraries: Sequence[str] = _LIBRARIES) -> dict[str, str]:
+    """Of Python, the platform and those of `libraries` that are installed."""
     found = {"python": platform.python_version(), "platform": platform.platform()}
-    for library in _LIBRARIES:
+    for library in libraries:
         try:
             found[library] = version(library)
         except PackageNotFoundError:

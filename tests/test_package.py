@@ -86,7 +86,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
     )
     for name in files.stdout.decode().splitlines():
-        if (ROOT / name).is_file() and not name.startswith(("tests/", "bench/")):
+        if (ROOT / name).is_file() and not name.startswith(("tests/", "bench/", "plugins/")):
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_bytes((ROOT / name).read_bytes())
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(source)]
@@ -99,22 +99,26 @@ def test_the_wheel_holds_code_prompts_cards_and_the_typing_marker(wheel: Path) -
     assert "eval_anything/py.typed" in names
     assert "eval_anything/tasks/amu/task.py" in names
     assert "eval_anything/tasks/amu/README.md" in names
-    assert {
-        f"eval_anything/tasks/amu/judge/{p.name}" for p in (ROOT / "tasks/amu/judge").iterdir()
-    } <= names
-    assert not any(name.startswith(("tests/", "tasks/", "bench/")) for name in names)
+    assert {f"eval_anything/tasks/amu/judge/{p.name}" for p in (ROOT / "tasks/amu/judge").iterdir()} <= names
+    assert "eval_anything/tasks/mia_bench/judge/protocol.yaml" in names
+    assert not any(name.startswith(("tests/", "tasks/", "bench/", "plugins/")) for name in names)
 
 
 def test_the_wheel_installs_and_lists_tasks_in_a_clean_environment(wheel: Path, tmp_path: Path) -> None:
-    """An environment of its own, by pip, without network: msgspec, all that listing needs, is lent to it."""
+    """An environment of its own, by pip, without network: msgspec and yaml, all that listing and showing need,
+    are lent to it."""
     venv.create(tmp_path / "env", with_pip=False)
     python = tmp_path / "env" / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", "-q"]
     subprocess.run([*pip, str(wheel)], check=True, capture_output=True)
     import msgspec
+    import yaml
 
     site = next((tmp_path / "env").rglob("site-packages"))
-    (site / "msgspec").symlink_to(Path(msgspec.__file__).parent)
+    for library in (msgspec, yaml):
+        assert library.__file__ is not None
+        folder = Path(library.__file__).parent
+        (site / folder.name).symlink_to(folder)
     clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
 
     def output(*command: str) -> str:

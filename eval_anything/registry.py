@@ -54,8 +54,16 @@ class Registry(Generic[T]):
         return self._loaders[name][0]
 
     def get(self, name: str) -> type[T]:
-        """Load the plug-in. Raises UnknownName with the nearest name, UsageError if it does not load."""
+        """Load the plug-in. Raises UnknownName with the nearest name, UsageError if it does not load.
+
+        "PLUGIN:REST" is what PLUGIN's class calls REST (`named`), where it stands for many.
+        """
         self._scan()
+        plugin, colon, rest = name.partition(":")
+        if name not in self._loaders and colon and plugin in self._loaders:
+            named: Callable[[str], type[T]] | None = getattr(self.get(plugin), "named", None)
+            if named is not None:
+                return named(rest)
         if name not in self._loaders:
             raise UnknownName(unknown(self.kind, name, self._loaders))
         origin, load = self._loaders[name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -125,6 +125,19 @@ class Task(abc.ABC):
     def aggregation(self) -> Means | Tree:
         """How sample scores become the task's metrics."""
         return Means(overall=self.name)
+
+    @classmethod
+    def corpus(cls, how: str, items: Sequence[tuple[str, Any]]) -> float:
+        """The number that a metric with `corpus=how` is, of the group and the item of each of its rows.
+
+        Needs no data: results are built anew where only the run's own files are.
+        """
+        raise UsageError(f"task {cls.name} makes no number of all scores at once, and not {how!r}")
+
+    @classmethod
+    def named(cls, rest: str) -> type[Task]:
+        """The task that "NAME:rest" means, for a plug-in NAME that stands for many tasks."""
+        raise UsageError(f"task {cls.name} takes no name after it: {cls.name}:{rest}")
 
     def identity(self) -> dict[str, Any]:
         """What besides name, version, options and data decides a score: prompt hashes, profiles."""

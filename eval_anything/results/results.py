@@ -9,6 +9,7 @@ import msgspec
 
 from eval_anything.errors import StorageError
 from eval_anything.results.combine import combine
+from eval_anything.results.corpus import with_corpus
 from eval_anything.results.scan import Scan, TaskScan, scan
 from eval_anything.results.values import Counts, Results, TaskResult
 from eval_anything.results.words import counted
@@ -33,7 +34,11 @@ def build(run_dir: Path, found: Scan | None = None) -> Results:
     """
     manifest = read_manifest(run_dir / MANIFEST)
     found = found or scan(run_dir / JOURNAL, manifest.tasks)
-    measured = {name: _measured(task, manifest.seed) for name, task in found.tasks.items()}
+    include = tuple(manifest.config.get("include", ()))
+    measured = {
+        name: with_corpus(_measured(task, manifest.seed), task, run_dir / JOURNAL, manifest.seed, include)
+        for name, task in found.tasks.items()
+    }
     tasks = [_task_result(task, measured[name]) for name, task in found.tasks.items()]
     combined, notes = combine(manifest.groups, measured, manifest.seed)
     return Results(

@@ -112,12 +112,17 @@ def _resumed(folder: Path, old: Manifest, new: Manifest) -> Manifest:
 
 def _new_folder(config: RunConfig) -> Path:
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in config.model.split("/")[-1])
-    name = f"{stamp}-{plain[:40]}-{'+'.join(config.tasks)[:40]}"
+    model, tasks = _plain(config.model.split("/")[-1]), _plain("+".join(config.tasks))
+    name = f"{stamp}-{model[:40]}-{tasks[:40]}"
     folder, number = Path("runs") / name, 2
     while folder.exists():
         folder, number = Path("runs") / f"{name}-{number}", number + 1
     return folder
+
+
+def _plain(text: str) -> str:
+    """`text` as a part of a file name."""
+    return "".join(c if c.isalnum() or c in "-_.+" else "-" for c in text)
 
 
 def versions(libraries: Sequence[str] = _LIBRARIES) -> dict[str, str]:

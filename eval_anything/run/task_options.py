@@ -10,7 +10,7 @@ from eval_anything.suggest import unknown
 
 
 class TaskOptions:
-    """Options given for all tasks (`key`) or for one (`TASK:key`).
+    """Options given for all tasks (`key`) or for one (`TASK:key`, where the last colon splits).
 
     A general one goes to every task that knows it, and must be known to one of them; one that names its task
     must be known to it.
@@ -23,7 +23,7 @@ class TaskOptions:
         self._own: dict[str, dict[str, Any]] = {task: {} for task in tasks}
         self._known: set[str] = set()
         for key, value in options.items():
-            task, colon, name = key.partition(":")
+            task, colon, name = key.rpartition(":")
             if colon and task not in self._own:
                 raise UnknownName(f"{flag} {key}: {unknown('task', task, self._own)}")
             if colon:

@@ -65,6 +65,9 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     one. A pooled node is over the rows alone."""
     spread: bool = False
     """Leaf with blocks: the standard deviation (population) of the blocks' means, in place of their mean."""
+    corpus: str = ""
+    """Leaf: the task makes the number of the items called `column` of all its rows at once, by what this
+    names (`Task.corpus`), in place of a mean: F1, a perplexity, BLEU. It is no part of another metric."""
     skip_empty: bool = False
     """Inner node: the mean of those parts that have a value (else one without leaves the node without)."""
     round_means: int | None = None
@@ -74,6 +77,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     low: float | None = None
     """Ends of the scale, where they differ from the tree's."""
     high: float | None = None
+    higher_is_better: bool | None = None
+    """Where it differs from the tree's."""
 
     def __post_init__(self) -> None:
         wrong = _leaf_fields(self) if self.parts else _inner_fields(self)
@@ -86,6 +91,10 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             raise ValueError(f"metric {self.name!r}: a spread is one of blocks, and no ratio")
         if self.blocks is not None and self.blocks < 1:
             raise ValueError(f"metric {self.name!r}: blocks of {self.blocks} rows, expected 1 or more")
+        if any(part.corpus for part in self.parts):
+            raise ValueError(
+                f"metric {self.name!r}: what is made of all rows at once has no mean with others"
+            )
         if self.pooled and len({(leaf.factor, leaf.each, bool(leaf.per)) for leaf in self.leaves()}) > 1:
             raise ValueError(f"metric {self.name!r} is pooled: its leaves need one factor, each, and per")
 
@@ -129,8 +138,11 @@ class Tree(msgspec.Struct, frozen=True, kw_only=True, tag="tree", tag_field="kin
             yield from root.walk()
 
 
+_LEAF_ONLY = ("groups", "column", "per", "blocks", "spread", "corpus")
+
+
 def _leaf_fields(metric: Metric) -> list[str]:
-    return [name for name in ("groups", "column", "per", "blocks", "spread") if getattr(metric, name)] + [
+    return [name for name in _LEAF_ONLY if getattr(metric, name)] + [
         name for name, default in (("factor", 1.0), ("each", "response")) if getattr(metric, name) != default
     ]
 

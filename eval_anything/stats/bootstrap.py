@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
 RESAMPLES = 2000
 LEVEL = 0.95
-# Index draws held at once, unless one resample alone has more: the arrays then stay in the cache.
+# Index draws held at once, unless one resample alone has more: the arrays then stay in the cache. A wide table
+# does not, and is read whole for every such lot: fewer and larger ones are several times as fast.
 _DRAWS_AT_ONCE = 100_000
+_DRAWS_AT_ONCE_OF_WIDE = 1_000_000
+_WIDE = 8
 # A multinomial count costs about as much as eight index draws.
 _MULTINOMIAL_GAIN = 8
 ONE_GROUP = "one group of scores: "
@@ -100,9 +103,9 @@ class Resampled:
         clusters = [self._cells[cell].clusters for cell in known]
         n = len(np.unique(np.concatenate(clusters))) if clusters else 0
         if n < 2:
-            return _too_few(n)
+            return too_few(n)
         alone = any(cell.stratum in self._lone for cell in known)
-        return f"{ONE_GROUP}{_too_few(1)}" if alone else ""
+        return f"{ONE_GROUP}{too_few(1)}" if alone else ""
 
 
 def resample(
@@ -136,7 +139,8 @@ def resample(
     return Resampled(found, frozenset(g for g in range(n_strata) if len(members[g]) == 1))
 
 
-def _too_few(n: int) -> str:
+def too_few(n: int) -> str:
+    """Why `n` clusters have no interval."""
     return f"an interval needs 2 independent samples or more, here: {n}"
 
 
@@ -215,7 +219,8 @@ def _resampled(table: Floats, generator: np.random.Generator) -> Floats:
         times = generator.multinomial(units, sizes / units, size=RESAMPLES)
         return times.astype(np.float64) @ distinct
     totals = np.empty((RESAMPLES, table.shape[1]))
-    step = max(1, _DRAWS_AT_ONCE // units)
+    at_once = _DRAWS_AT_ONCE_OF_WIDE if table.shape[1] > _WIDE else _DRAWS_AT_ONCE
+    step = max(1, at_once // units)
     for start in range(0, RESAMPLES, step):
         rows = min(step, RESAMPLES - start)
         draws = generator.integers(0, units, size=(rows, units))

@@ -141,5 +141,5 @@ def _result(
         n_truncated=tally.truncated,
         scale_low=low,
         scale_high=high,
-        higher_is_better=shown.higher_is_better,
+        higher_is_better=shown.better(metric),
     )

@@ -46,7 +46,8 @@ class Outline(NamedTuple):
 
     def columns(self) -> frozenset[str]:
         """The components of scores that go into a metric."""
-        return frozenset(name for leaf in self.leaves() for name in (leaf.column, leaf.per) if name)
+        means = [leaf for leaf in self.leaves() if not leaf.corpus]
+        return frozenset(name for leaf in means for name in (leaf.column, leaf.per) if name)
 
     def scale(self, metric: Metric) -> tuple[float, float]:
         """Lowest and highest value of `metric`."""
@@ -54,10 +55,14 @@ class Outline(NamedTuple):
         high = self.high if metric.high is None else metric.high
         return low, high
 
+    def better(self, metric: Metric) -> bool:
+        """Whether higher values of `metric` are better."""
+        return self.higher_is_better if metric.higher_is_better is None else metric.higher_is_better
+
     def value_scale(self) -> tuple[float, float] | None:
         """Lowest and highest value of a score; None where no metric is a mean of the values themselves."""
         for leaf in self.leaves():
-            if not leaf.column and not leaf.per:
+            if not leaf.column and not leaf.per and not leaf.corpus:
                 low, high = sorted(end / leaf.factor for end in self.scale(leaf))
                 return low, high
         return None

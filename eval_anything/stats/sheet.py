@@ -87,9 +87,10 @@ class Sheet:
         elif self._policy == "floor":
             # The worst end of the scale, whichever that is, of the number as it is before its factor.
             low, high = self._outline.scale(leaf)
-            substitute = (low if self._outline.higher_is_better else high) / leaf.factor
+            substitute = (low if self._outline.better(leaf) else high) / leaf.factor
         blocks = None if metric.pooled else leaf.blocks
-        return Question(leaf.column, leaf.per, leaf.each, blocks, substitute)
+        column = "" if leaf.corpus else leaf.column  # its rows are those that have a score at all
+        return Question(column, leaf.per, leaf.each, blocks, substitute)
 
     def _places(self, metric: Metric) -> dict[Question, list[int]]:
         """The strata of each question of the metric's leaves; one that several leaves name is there once."""

@@ -26,6 +26,8 @@ class Score(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The judge's replies, components of the score, recorded changes to what the judge was shown."""
     components: dict[str, float | None] = {}
     """Scores of parts that are reported by themselves (synergy: one for each pair of modalities)."""
+    items: dict[str, Any] = {}
+    """What metrics that are made of all scores at once are made of (`Metric.corpus`), by name."""
     weight: Annotated[float, msgspec.Meta(ge=0)] = 1.0
     """How much it counts in a mean (a prompt with several questions, where questions count alike)."""
     usage: Usage = Usage()

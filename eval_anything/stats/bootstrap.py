@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 RESAMPLES = 2000
 LEVEL = 0.95
-# Index draws held at once, unless one resample alone has more: the arrays then stay in the cache. A wide table
-# does not, and is read whole for every such lot: fewer and larger ones are several times as fast.
+# Index draws held at once, unless one resample alone has more: the arrays then stay in the cache. A wide
+# table does not, and is read whole for every such lot: fewer and larger ones are several times as fast.
 _DRAWS_AT_ONCE = 100_000
 _DRAWS_AT_ONCE_OF_WIDE = 1_000_000
 _WIDE = 8

@@ -302,4 +302,4 @@ def test_many_rows_in_many_groups_are_measured_quickly() -> None:
         found = evaluate(tree, rows, "exclude", 0)
         took.append(time.process_time() - start)
     assert len(found) == 32 and all(metric.low is not None for metric in found)
-    assert min(took) < 2.5  # four times of what it takes, as others may use the machine
+    assert min(took) < 1.0  # several times of what it takes, as others may use the machine

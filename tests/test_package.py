@@ -105,20 +105,22 @@ def test_the_wheel_holds_code_prompts_cards_and_the_typing_marker(wheel: Path) -
 
 
 def test_the_wheel_installs_and_lists_tasks_in_a_clean_environment(wheel: Path, tmp_path: Path) -> None:
-    """An environment of its own, by pip, without network: msgspec and yaml, all that listing and showing need,
-    are lent to it."""
+    """An environment of its own, by pip, without network: what listing and showing need (msgspec, yaml,
+    tabulate) is lent to it."""
     venv.create(tmp_path / "env", with_pip=False)
     python = tmp_path / "env" / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", "-q"]
     subprocess.run([*pip, str(wheel)], check=True, capture_output=True)
     import msgspec
+    import tabulate
     import yaml
 
     site = next((tmp_path / "env").rglob("site-packages"))
-    for library in (msgspec, yaml):
+    for library in (msgspec, tabulate, yaml):
         assert library.__file__ is not None
-        folder = Path(library.__file__).parent
-        (site / folder.name).symlink_to(folder)
+        file = Path(library.__file__)
+        held = file.parent if file.name == "__init__.py" else file
+        (site / held.name).symlink_to(held)
     clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
 
     def output(*command: str) -> str:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 Format = Literal["table", "md", "csv", "json", "latex", "html"]
 FORMATS: tuple[Format, ...] = get_args(Format)
-_WIDTH = 120
+_WIDTH = 200
+"""Of text that is no terminal: names of metrics are long, and a folded table cannot be read."""
 
 
 def render(results: Results, format: Format) -> str:

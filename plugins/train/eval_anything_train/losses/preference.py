@@ -7,11 +7,11 @@ All arguments are float32 tensors of shape (B,); all losses are means over B.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
+
+from eval_anything_train.methods.settings import KTOForm
 
 
 def reward(chosen: Tensor, rejected: Tensor, regularization: float = 0.001) -> Tensor:
@@ -60,9 +60,6 @@ def _log_complement(log_p: Tensor) -> Tensor:
     return torch.where(
         log_p > -0.6931471805599453, torch.log(-torch.expm1(log_p)), torch.log1p(-torch.exp(log_p))
     )
-
-
-KTOForm = Literal["paper", "align-anything"]
 
 
 def kto(

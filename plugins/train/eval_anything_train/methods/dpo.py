@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import msgspec
 import torch
 from torch import Tensor
 
@@ -13,12 +10,7 @@ from eval_anything_train.logprobs import token_logprobs
 from eval_anything_train.losses import language, preference
 from eval_anything_train.methods.base import Metrics
 from eval_anything_train.methods.pairs import PairMethod, agreement, halves
-from eval_anything_train.settings import Settings
-
-
-class DPOSettings(Settings, frozen=True, kw_only=True):
-    beta: Annotated[float, msgspec.Meta(gt=0)] = 0.1
-    """How closely the reference model is kept to (align-anything: scale_coeff)."""
+from eval_anything_train.methods.settings import DPOSettings
 
 
 class DPO(PairMethod):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
-import msgspec
 import torch
 from torch import Tensor
 
@@ -15,20 +14,9 @@ from eval_anything_train.encode import Encoded, joined
 from eval_anything_train.logprobs import token_logprobs
 from eval_anything_train.losses import language, preference
 from eval_anything_train.methods.base import Method, Metrics
+from eval_anything_train.methods.settings import KTOSettings
 from eval_anything_train.policy import Policy
-from eval_anything_train.settings import Settings
 from eval_anything_train.values import Labelled
-
-
-class KTOSettings(Settings, frozen=True, kw_only=True):
-    beta: Annotated[float, msgspec.Meta(gt=0)] = 0.1
-    """How closely the reference model is kept to."""
-    desirable_weight: Annotated[float, msgspec.Meta(ge=0)] = 1.0
-    """Weight of good answers."""
-    undesirable_weight: Annotated[float, msgspec.Meta(ge=0)] = 1.0
-    """Weight of bad ones."""
-    form: preference.KTOForm = "paper"
-    """paper: bad answers are punished. align-anything: its released code's sign, which rewards them."""
 
 
 class Answered(NamedTuple):

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import Tensor
 
 from eval_anything_train.collate import Batch
-
-Length = Literal["answer", "whole"]
+from eval_anything_train.methods.settings import Length
 
 
 def divisor(batch: Batch, length: Length) -> Tensor:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import msgspec
 import torch
 from torch import Tensor
 
@@ -12,17 +9,9 @@ from eval_anything_train.collate import Batch
 from eval_anything_train.logprobs import token_logprobs
 from eval_anything_train.losses import language, preference
 from eval_anything_train.methods.base import Metrics
-from eval_anything_train.methods.lengths import Length, divisor
+from eval_anything_train.methods.lengths import divisor
 from eval_anything_train.methods.pairs import PairMethod, agreement, halves
-from eval_anything_train.settings import Settings
-
-
-class ORPOSettings(Settings, frozen=True, kw_only=True):
-    odds_weight: Annotated[float, msgspec.Meta(ge=0)] = 0.5
-    """Weight of the odds ratio beside the imitation."""
-    length: Length = "answer"
-    """By whose tokens log-probabilities are divided: the answer's, or (whole, as the released code of
-    align-anything does) prompt's and answer's."""
+from eval_anything_train.methods.settings import ORPOSettings
 
 
 class ORPO(PairMethod):

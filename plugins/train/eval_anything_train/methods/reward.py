@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import msgspec
 import torch
 from torch import Tensor
 
@@ -13,14 +11,9 @@ from eval_anything_train.collate import Batch
 from eval_anything_train.losses import preference
 from eval_anything_train.methods.base import Metrics
 from eval_anything_train.methods.pairs import PairMethod, agreement, halves
+from eval_anything_train.methods.settings import RewardSettings
 from eval_anything_train.policy import Policy, save_policy
 from eval_anything_train.reward_model import HEAD, RewardModel, end_scores, load_head, save_head
-from eval_anything_train.settings import Settings
-
-
-class RewardSettings(Settings, frozen=True, kw_only=True):
-    regularization: Annotated[float, msgspec.Meta(ge=0)] = 0.001
-    """Weight of the scores' mean square."""
 
 
 class Reward(PairMethod):

@@ -19,6 +19,7 @@ from eval_anything.values import (
     Image,
     Message,
     Modality,
+    Part,
     Request,
     Response,
     Text,
@@ -202,8 +203,20 @@ class Conversation:
     def _response(self, stopped: str) -> Response:
         last = self._transcript.last
         said = last.parts if last is not None else ()
-        own = last.modalities if last is not None else ()
-        return self._transcript.response(said, {*own, *self._toolbox.asked_for()}, stopped)
+        parts = self._document() if self._request.interleaved else [*said, *self._toolbox.media()]
+        own = Response(parts=tuple(parts)).modalities
+        return self._transcript.response(parts, {*own, *self._toolbox.asked_for()}, stopped)
+
+    def _document(self) -> list[Part]:
+        """What the model said and made, turn by turn; each medium where it was called for."""
+        turns = [message.parts for message in self._transcript.trace if message.role == "assistant"]
+        found: list[Part] = []
+        for part in (part for parts in turns for part in parts):
+            if isinstance(part, ToolCall):
+                found += self._toolbox.made(part.id)
+            elif not isinstance(part, Text) or part.text.strip():
+                found.append(part)
+        return found
 
 
 def _parsed(arguments: str) -> _Arguments | str:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from eval_anything.run.endpoint import Endpoint
     from eval_anything.tool import MediaTool
 
+_PROMPTS = ("native_choice", "native_required", "native_one", "native_interleaved", "native_reminder")
+
 
 class NativeAgent(Agent):
     """Offers the tools to the model, makes what it calls for, and gives it the results."""
@@ -25,7 +27,7 @@ class NativeAgent(Agent):
 
     def __init__(self, options: Limits) -> None:
         super().__init__(options)
-        self._prompts = templates.load("native_choice", "native_required", "native_one", "native_reminder")
+        self._prompts = templates.load(*_PROMPTS)
 
     def identity(self) -> dict[str, Any]:
         return {"prompts": self._prompts.digest()}

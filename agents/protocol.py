@@ -45,6 +45,7 @@ _UNUSED = frozenset({"", "none", "n/a", "n.a", "null", "\u65e0", "\u7121"})
 """The last two: "none" in Chinese."""
 _AROUND_UNUSED = " \t\n\r\f\v.,;:!*_`\"'()[]<>-\u2013\u2014\u2026\u3002\uff08\uff09"
 _FENCE = "```"
+_UNMARKED = "no markers in the reply"
 
 
 class Slots(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +68,20 @@ class Slots(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(m for m in MODALITIES if self[m])
 
 
+class Slot(msgspec.Struct, frozen=True):
+    """One slot of a reply that says something."""
+
+    modality: Modality
+    content: str
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """All slots of a reply in order, those that are there again as well."""
+
+    slots: tuple[Slot, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
 class _Marker(msgspec.Struct, frozen=True):
     modality: Modality | None
     """None: a tag of the block, which only ends the slot before it."""
@@ -84,34 +99,45 @@ def used(text: str) -> bool:
 
 def parse_slots(text: str) -> Slots:
     """The slots of a reply, whatever its form; never raises. Thinking at its head is not read."""
-    answer = split_reasoning(text)[1].replace("\r\n", "\n")
-    markers = list(_markers(answer))
-    slots = [marker for marker in markers if marker.modality is not None]
-    if not slots:
-        whole = _TAG.sub("", answer).strip()
-        return Slots(text=whole if used(whole) else "", marked=False, notes=("no markers in the reply",))
-    lead = answer[: markers[0].start]
+    document = parse_document(text)
+    if _UNMARKED in document.notes:
+        whole = document.slots[0].content if document.slots else ""
+        return Slots(text=whole, marked=False, notes=document.notes)
     held: dict[Modality, str] = {}
     notes = []
-    ends = [marker.start for marker in markers[1:]] + [len(answer)]
-    for marker, end in zip(markers, ends, strict=True):
-        if marker.modality is None:
-            continue
-        content = _content(answer[marker.end : end], marker, fenced=_open_fence(lead))
-        if not used(content):
-            continue
-        if marker.modality in held:
-            notes.append(f"{MARKERS[marker.modality]} was there again; the first one counts")
+    for slot in document.slots:
+        if slot.modality in held:
+            notes.append(f"{MARKERS[slot.modality]} was there again; the first one counts")
         else:
-            held[marker.modality] = content
-    if any(used(line) for line in lead.splitlines() if not line.lstrip().startswith(_FENCE)):
-        notes.append("words before the first marker were left out")
+            held[slot.modality] = slot.content
+    notes += document.notes
     return Slots(
         text=held.get("text", ""),
         image=held.get("image", ""),
         audio=held.get("audio", ""),
         video=held.get("video", ""),
         notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def parse_document(text: str) -> Document:
+    """Every slot of a reply in its order; never raises. A reply without markers is text."""
+    answer = split_reasoning(text)[1].replace("\r\n", "\n")
+    markers = list(_markers(answer))
+    if all(marker.modality is None for marker in markers):
+        whole = _TAG.sub("", answer).strip()
+        return Document(slots=(Slot("text", whole),) if used(whole) else (), notes=(_UNMARKED,))
+    lead = answer[: markers[0].start]
+    ends = [marker.start for marker in markers[1:]] + [len(answer)]
+    slots = [
+        Slot(marker.modality, _content(answer[marker.end : end], marker, fenced=_open_fence(lead)))
+        for marker, end in zip(markers, ends, strict=True)
+        if marker.modality is not None
+    ]
+    said_before = any(used(line) for line in lead.splitlines() if not line.lstrip().startswith(_FENCE))
+    return Document(
+        slots=tuple(slot for slot in slots if used(slot.content)),
+        notes=("words before the first marker were left out",) if said_before else (),
     )
 
 

@@ -27,10 +27,13 @@ def load(*names: str) -> PromptSet:
 def instruct(prompts: PromptSet, style: str, request: Request, slots: str = "") -> str:
     """The system prompt for `request` in an agent's style ("native", "protocol").
 
-    One medium and nothing else asked for (instruction following): how to write for its tool. Media required
-    (synergy): which. Otherwise the choice is the model's (selection).
+    One medium and nothing else asked for (instruction following): how to write for its tool. A document of
+    words and media in turn (interleaved): how to place them. Media required (synergy): which. Otherwise the
+    choice is the model's (selection).
     """
     asked = request.output_modalities
+    if request.interleaved:
+        return fill(prompts[f"{style}_interleaved"], {"slots": slots})
     if len(asked) == 1:
         values = {"medium": _MEDIUM[asked[0]], "sensed": _SENSED[asked[0]], "slots": slots}
         return fill(prompts[f"{style}_one"], values)
@@ -59,4 +62,5 @@ def instructed(request: Request, system: str) -> Request:
         messages=(Message("system", parts), *messages),
         output_modalities=("text",),
         required_modalities=(),
+        interleaved=False,
     )

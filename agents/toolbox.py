@@ -76,10 +76,14 @@ class Toolbox:
             return ToolResult(call_id, error=made.error, usage=made.usage)
         return ToolResult(call_id, (Text(_told(made.part.artifact)), made.part), usage=made.usage)
 
+    def made(self, call_id: str) -> list[MediaPart]:
+        """The medium that a call came to, if it did."""
+        one = self._made.get(call_id)
+        return [one.part] if one is not None and one.part is not None else []
+
     def media(self) -> tuple[MediaPart, ...]:
         """All that was made, in the order in which it was asked for."""
-        made = [self._made.get(asked.call_id) for asked in self._asked]
-        return tuple(one.part for one in made if one is not None and one.part is not None)
+        return tuple(part for asked in self._asked for part in self.made(asked.call_id))
 
     def modalities(self) -> set[Modality]:
         """Of what was made."""
@@ -102,7 +106,7 @@ class Toolbox:
         notes = [f"generate_{modality} failed: {error}" for modality, error in self.failures().items()]
         counts = Counter(part_modality(part) for part in self.media())
         several = [f"{counts[m]} media of one kind were made: {m}" for m in MODALITIES if counts[m] > 1]
-        return notes + several
+        return notes + ([] if self._request.interleaved else several)
 
 
 def tool_seed(seed: int | None, number: int) -> int | None:

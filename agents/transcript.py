@@ -23,7 +23,10 @@ from eval_anything.values import (
 class Transcript:
     """Collects the turns of one answer."""
 
-    def __init__(self, request: Request, toolbox: Toolbox) -> None:
+    def __init__(self, request: Request, toolbox: Toolbox, *, each: bool = False) -> None:
+        """`each`: every medium that was asked for belongs to the answer, and none is asked for again; then
+        one that a tool failed to make is its outage, even where it made others."""
+        self._each = each
         self.trace: list[Message] = []
         self._request = request
         self._toolbox = toolbox
@@ -44,7 +47,7 @@ class Transcript:
         self._notes.update(dict.fromkeys(notes))
 
     def response(self, parts: Iterable[Part], selected: Iterable[Modality], stopped: str = "") -> Response:
-        """The answer: `parts`, then the tools' media. `stopped` names the limit that ended it, if one did.
+        """The answer: `parts`, the tools' media among them. `stopped` names the limit that ended it, if any.
 
         Only the modalities that the task asks for count; what a model gives beside them is in the trace.
         """
@@ -55,7 +58,7 @@ class Transcript:
         last = self.last
         tool_usage = self._toolbox.usage()
         return Response(
-            parts=(*whole, *self._toolbox.media()),
+            parts=tuple(whole),
             state=state,
             fault=fault,
             usage=sum((reply.usage for reply in self._replies), Usage()),
@@ -82,6 +85,7 @@ class Transcript:
             return last.state, last.fault
         made = self._toolbox.modalities()
         for modality, error in self._toolbox.failures().items():
-            if modality in self._request.required_modalities and modality not in made:
+            lacking = self._each or modality not in made
+            if modality in self._request.required_modalities and lacking:
                 return "error", Fault("tool", f"generate_{modality}: {error}")
         return ("truncated" if stopped else last.state), None

@@ -58,6 +58,8 @@ class Task(abc.ABC):
     """What an answer may hold; an option of the task may change it."""
     required: ClassVar[tuple[Modality, ...]] = ()
     """Outputs that every answer must hold; the others of `outputs` are the model's choice."""
+    interleaved: ClassVar[bool] = False
+    """Whether answers are documents: words and media in turn, with as many media as they need."""
     licence: ClassVar[str] = ""
     citation: ClassVar[str] = ""
     homepage: ClassVar[str] = ""

@@ -208,6 +208,7 @@ class Pipeline:
                 messages=messages,
                 output_modalities=task.outputs,
                 required_modalities=task.required,
+                interleaved=task.interleaved,
                 params=merge(task.params, sample.params),
                 plain=task.plain,
                 continuation=continuation,

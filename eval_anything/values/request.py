@@ -50,6 +50,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """What the answer may hold."""
     required_modalities: tuple[Modality, ...] = ()
     """What it must hold: all of them for synergy; none where the choice is the model's (selection)."""
+    interleaved: bool = False
+    """Whether words and media of the answer are to take turns, with as many media as it needs."""
     tools: tuple[Tool, ...] = ()
     params: Params = Params()
     plain: bool = False

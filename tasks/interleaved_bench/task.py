@@ -41,6 +41,7 @@ class InterleavedBench(ProtocolTask):
     inputs = ("text", "image")
     outputs = ("text", "image")
     required = ("image",)
+    interleaved = True
     licence = "Apache-2.0 (the hub repository)"
     citation = (
         "Liu et al., Holistic Evaluation for Interleaved Text-and-Image Generation, arXiv 2406.14643,"

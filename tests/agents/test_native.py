@@ -448,3 +448,28 @@ def test_garbage_from_the_model_mid_way_ends_in_an_error_with_the_evidence(lab: 
     assert answer.fault.kind == "garbage"
     assert [type(part) for part in answer.parts] == [Image]
     assert len(calls(answer)) == 1
+
+
+def test_in_a_document_media_stand_where_they_were_called_for(lab: Lab) -> None:
+    fox, hen = call("generate_image", prompt="a fox"), call("generate_image", prompt="a hen")
+    model = Scripted([calling(fox, text="A fox wakes."), calling(hen, text="It meets a hen."), "The end."])
+    asked = request(outputs=("text", "image"), required=("image",), interleaved=True)
+    answer = lab.respond(agent(), asked, model)
+    assert [p.text if isinstance(p, Text) else p.artifact.lineage.prompt for p in answer.parts] == [
+        "A fox wakes.",
+        "a fox",
+        "It meets a hen.",
+        "a hen",
+        "The end.",
+    ]
+    assert answer.selected == ("text", "image")
+    assert answer.notes == ()
+    assert "words and media take turns" in model.asked[0].messages[0].parts[0].text
+
+
+def test_a_document_may_end_with_a_picture(lab: Lab) -> None:
+    model = Scripted([calling(IMAGE, text="A fox."), ""])
+    asked = request(outputs=("text", "image"), required=("image",), interleaved=True)
+    answer = lab.respond(agent(), asked, model)
+    assert [type(part) for part in answer.parts] == [Text, Image]
+    assert answer.selected == ("text", "image")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from eval_anything.agents.protocol import MARKERS, Slots, parse_slots, used
+from eval_anything.agents.protocol import MARKERS, Document, Slot, Slots, parse_document, parse_slots, used
 from eval_anything.values import MODALITIES, Modality
 
 
@@ -227,3 +227,30 @@ def test_long_hostile_replies_take_no_time() -> None:
         "[[response]]: " * 20_000,
     ):
         parse_slots(text)
+
+
+def test_a_document_keeps_every_slot_in_its_order() -> None:
+    text = (
+        "[output_format]\n[[response]]: First: the sea.\n[[image_instruction]]: a sea\n"
+        "[[response]]: Then **land**.\n[[image_instruction]]: None\n[[audio_instruction]]: gulls\n"
+        "[[image_instruction]]: a beach\n[/output_format]"
+    )
+    assert parse_document(text).slots == (
+        Slot("text", "First: the sea."),
+        Slot("image", "a sea"),
+        Slot("text", "Then **land**."),
+        Slot("audio", "gulls"),
+        Slot("image", "a beach"),
+    )
+    assert parse_slots(text).image == "a sea"
+    assert parse_slots(text).notes == (
+        "[[response]]: was there again; the first one counts",
+        "[[image_instruction]]: was there again; the first one counts",
+    )
+
+
+def test_a_document_without_markers_is_text() -> None:
+    assert parse_document("Just words.") == Document(
+        slots=(Slot("text", "Just words."),), notes=("no markers in the reply",)
+    )
+    assert parse_document("None.") == Document(notes=("no markers in the reply",))

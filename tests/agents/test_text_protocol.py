@@ -243,3 +243,59 @@ def test_over_a_socket(lab: Lab) -> None:
         assert "modalities" not in server.calls[0].body
     assert (answer.state, answer.model) == ("ok", "served-model")
     assert answer.modalities == ("text", "image", "audio")
+
+
+STORY = (
+    "[output_format]\n[[response]]: A fox wakes.\n[[image_instruction]]: a fox\n"
+    "[[response]]: It meets a hen.\n[[image_instruction]]: a fox and a hen\n"
+    "[[audio_instruction]]: cackling\n[/output_format]"
+)
+
+
+def document(**fields: object) -> Request:
+    return request(outputs=("text", "image"), required=("image",), interleaved=True, **fields)
+
+
+def test_in_a_document_words_and_media_take_turns(lab: Lab) -> None:
+    model = Scripted([STORY])
+    answer = lab.respond(agent(), document(params=Params(seed=7)), model)
+    first, fox, second, hen = answer.parts
+    assert (first, second) == (Text("A fox wakes."), Text("It meets a hen."))
+    assert [image.artifact.lineage.prompt for image in (fox, hen)] == ["a fox", "a fox and a hen"]
+    assert answer.selected == ("text", "image")
+    assert answer.notes == ("[[audio_instruction]]: was filled and not offered",)
+    assert [call.id for call in calls(answer)] == ["slot_image_1", "slot_image_2"]
+    asked = model.asked[0]
+    assert "words and media take turns" in system(asked)
+    assert "[[image_instruction]]:" in system(asked)
+    assert "[[audio_instruction]]:" not in system(asked)
+    assert not asked.interleaved
+
+
+def test_a_document_has_a_limit_of_media(lab: Lab) -> None:
+    reply = "\n".join(f"[[response]]: {i}\n[[image_instruction]]: fox {i}" for i in range(20))
+    answer = lab.respond(agent(), document(), Scripted([reply]))
+    assert sum(isinstance(part, Image) for part in answer.parts) == 16
+    assert sum(isinstance(part, Text) for part in answer.parts) == 20
+    assert answer.notes == ("no more than 16 media were made",)
+
+
+def test_a_picture_of_a_document_that_a_tool_failed_to_make_is_the_tools_outage(lab: Lab) -> None:
+    class SecondBreaks(FakeModel):
+        async def generate(self, asked: Request) -> Response:
+            if "hen" in asked.messages[0].parts[0].text:
+                raise ServerFault("no memory")
+            return await super().generate(asked)
+
+    image = SecondBreaks("echo", FakeOptions())
+    answer = lab.respond(agent(), document(), Scripted([STORY]), image=image)
+    assert [type(part) for part in answer.parts] == [Text, Image, Text]
+    assert (answer.state, answer.fault) == (
+        "error",
+        Fault("tool", "generate_image: server: no memory"),
+    )
+
+
+def test_a_document_of_words_alone(lab: Lab) -> None:
+    answer = lab.respond(agent(), document(), Scripted(["[[response]]: Once upon a time."]))
+    assert (answer.parts, answer.selected) == ((Text("Once upon a time."),), ("text",))

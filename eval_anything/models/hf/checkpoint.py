@@ -15,7 +15,7 @@ from eval_anything.errors import MissingExtra, UsageError
 from eval_anything.models.base import local_path
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
-_SMALL_FILES = ["*.json", "*.jinja", "*.txt", "*.model"]
+SMALL_FILES = ["*.json", "*.jinja", "*.txt", "*.model"]
 _VARIANTS = ["*.fp16*.safetensors", "*.bf16*.safetensors", "*.non_ema*.safetensors"]
 _FULL_HASH_LIMIT = 4 * 10**9  # bytes of weights; reading more would delay each run by minutes
 _STRIDE_CHUNKS, _CHUNK = 64, 1 << 20
@@ -54,7 +54,7 @@ def _from_hub(name: str, revision: str | None, weights: bool, provider: str) -> 
             f"{provider}/{name}: huggingface_hub is needed: pip install 'eval-anything[hub]'"
         ) from None
     wanted = "*/*.safetensors" if provider == "diffusers" else "model*.safetensors"
-    patterns = [*_SMALL_FILES, *([wanted] if weights else [])]
+    patterns = [*SMALL_FILES, *([wanted] if weights else [])]
     try:
         folder = Path(
             snapshot_download(name, revision=revision, allow_patterns=patterns, ignore_patterns=_VARIANTS)
@@ -145,7 +145,7 @@ def digest(folder: Path, *, nested: bool = False, more: Iterable[str] = ()) -> t
     evenly spaced megabytes, which tells any two training steps apart but not a few changed values.
     """
     glob = folder.rglob if nested else folder.glob
-    small = sorted({p for pattern in _SMALL_FILES for p in glob(pattern) if p.is_file()})
+    small = sorted({p for pattern in SMALL_FILES for p in glob(pattern) if p.is_file()})
     weights = sorted({p for pattern in ("*.safetensors", *more) for p in glob(pattern) if p.is_file()})
     full = sum(p.stat().st_size for p in weights) <= _FULL_HASH_LIMIT
     parts = [_hashed(p, True) for p in small] + [_hashed(p, full) for p in weights]

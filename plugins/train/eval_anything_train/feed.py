@@ -1,0 +1,102 @@
+"""Batches ahead of the step: worker threads decode, encode and collate while the model computes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from eval_anything.errors import DataError
+from eval_anything_train.collate import Batch
+from eval_anything_train.encode import TooLongError
+from eval_anything_train.methods.base import Method
+from eval_anything_train.order import Cell, Plan, Step
+from eval_anything_train.settings import Settings
+from eval_anything_train.values import Record
+
+
+@dataclasses.dataclass(frozen=True)
+class Micro:
+    """The batch of one forward pass."""
+
+    batch: Batch | None
+    """None where all its records were skipped, and nobody waits for this process."""
+    weight: float
+    """How much it counts in the step; 0 for a stand-in, whose gradients are zero."""
+    records: int = 0
+    tokens: int = 0
+    """Padding left out."""
+    skipped: int = 0
+
+
+class Feed:
+    """Encodes the batches of one process, in the order of `plan`."""
+
+    def __init__(
+        self,
+        method: Method[Any, Any],
+        records: Sequence[Record],
+        plan: Plan,
+        settings: Settings,
+        process: int = 0,
+    ) -> None:
+        self.method = method
+        self.records = records
+        self.plan = plan
+        self.settings = settings
+        self.process = process
+
+    def steps(self, start: int = 0) -> Iterator[tuple[Step, list[Micro]]]:
+        """The steps from `start` on. Raises the DataError of a record when its step is due."""
+        numbers = range(start, self.plan.steps)
+        steps = (self.plan.step(number) for number in numbers)
+        cells = (cells[self.process] for number in numbers for cells in self.plan.step(number).cells)
+        micros = self._ahead(cells)
+        try:
+            for step in steps:
+                yield step, [next(micros) for _ in step.cells]
+        finally:
+            micros.close()
+
+    def _ahead(self, cells: Iterable[Cell]) -> Generator[Micro]:
+        """The batches of `cells`; as many are made beforehand as a step has, and one for each thread."""
+        ahead = self.settings.accumulate + self.settings.workers
+        waiting: deque[Future[Micro]] = deque()
+        pool = ThreadPoolExecutor(self.settings.workers, thread_name_prefix="encode")
+        try:
+            for cell in cells:
+                waiting.append(pool.submit(self._micro, cell))
+                if len(waiting) > ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _micro(self, cell: Cell) -> Micro:
+        items = [item for item in map(self._item, cell) if item is not None]
+        skipped = len(cell) - len(items)
+        if items:
+            batch = self.method.collate(items)
+            return Micro(batch, self.method.weight(batch), len(items), batch.tokens, skipped)
+        if self.plan.processes == 1:
+            return Micro(None, 0.0, skipped=skipped)
+        # The other processes exchange gradients with this one: it takes part with any record that it can.
+        return Micro(self.method.collate([self._stand_in()]), 0.0, skipped=skipped)
+
+    def _item(self, index: int) -> Any | None:
+        try:
+            return self.method.encode(self.records[index])
+        except TooLongError:
+            if self.settings.too_long == "skip":
+                return None
+            raise
+
+    def _stand_in(self) -> Any:
+        found = (self._item(index) for index in range(len(self.records)))
+        item = next((item for item in found if item is not None), None)
+        if item is None:
+            raise DataError(f"every record is longer than max_length, {self.settings.max_length} tokens")
+        return item

@@ -1,0 +1,190 @@
+"""`manifest.json`: what a training run was asked, of which data and weights, and with which software."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from eval_anything.errors import DataError, RunConflict
+from eval_anything.models.hf import checkpoint
+from eval_anything.run.directory import versions
+from eval_anything.run.fingerprint import differences
+from eval_anything_train.checkpoint import write_file
+from eval_anything_train.methods.base import Method
+from eval_anything_train.session import Session
+from eval_anything_train.settings import FREE, Settings
+from eval_anything_train.values import Record
+
+FILE = "manifest.json"
+_LIBRARIES = (
+    *("eval-anything", "eval-anything-train", "accelerate", "deepspeed", "numpy", "peft"),
+    *("safetensors", "tokenizers", "torch", "transformers"),
+)
+_NAMED_BY_CONTENT = frozenset({"model", "data", "limit"})
+"""Settings that stand for what the fingerprints tell better: a folder may be moved."""
+
+
+class Parent(msgspec.Struct, frozen=True, kw_only=True):
+    """The checkpoint that training began with."""
+
+    name: str
+    """As asked for: a folder or a hub id."""
+    folder: str
+    digest: str
+    """sha256 over configuration, processor and weights."""
+    whole: bool = True
+    """Whether all bytes of the weights are in it, or samples of very large files."""
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    format: int = 1
+    method: str
+    command: tuple[str, ...]
+    settings: dict[str, Any]
+    records: int
+    steps: int
+    """Optimiser steps of the whole run."""
+    data: str
+    """Fingerprint of the records and their media."""
+    parent: Parent
+    code: dict[str, Any] | None
+    """Git commit of this code, and whether files differ from it; None for an installed package."""
+    versions: dict[str, str]
+    environment: dict[str, Any]
+    """Processes, device, how weights are divided."""
+    identity: dict[str, Any]
+    """All that must be the same for a run to be resumed."""
+    started: str
+    """ISO 8601, UTC."""
+    resumed: tuple[str, ...] = ()
+    """When it was gone on with."""
+    finished: str | None = None
+    skipped: int = 0
+    """Records left out because they are too long, over all epochs."""
+    metrics: dict[str, Any] = {}
+    """Those of the last step."""
+
+
+def planned(
+    method: Method[Any, Any], records: Sequence[Record], settings: Settings, session: Session, steps: int
+) -> Manifest:
+    """What a run is about to do. Fingerprints are made by the main process alone, which compares them.
+
+    Raises DataError where a record's medium is missing.
+    """
+    folder = method.policy.folder
+    digest, whole = checkpoint.digest(folder) if session.main else ("", True)
+    parent = Parent(name=settings.model, folder=str(folder), digest=digest, whole=whole)
+    data = data_fingerprint(records) if session.main else ""
+    return Manifest(
+        method=method.name,
+        command=tuple(sys.argv),
+        settings=msgspec.to_builtins(settings),
+        records=len(records),
+        steps=steps,
+        data=data,
+        parent=parent,
+        code=code_version(),
+        versions=versions(_LIBRARIES),
+        environment=session.environment(),
+        identity=identity(method.name, settings, data, parent, session.processes),
+        started=now(),
+    )
+
+
+def identity(method: str, settings: Settings, data: str, parent: Parent, processes: int) -> dict[str, Any]:
+    """What decides the result, as plain values."""
+    values: dict[str, Any] = msgspec.to_builtins(settings)
+    left = {name: v for name, v in values.items() if name not in FREE | _NAMED_BY_CONTENT}
+    return {
+        "method": method,
+        "settings": left,
+        "data": data,
+        "parent": parent.digest,
+        "processes": processes,
+    }
+
+
+def check_same(folder: Path, old: Manifest, new: Manifest) -> None:
+    """Raises RunConflict, showing the differences, unless `new` can go on with `old`."""
+    plain = msgspec.json.decode(msgspec.json.encode(new.identity))
+    lines = differences(old.identity, plain)
+    if lines:
+        shown = "".join(f"\n  {line}" for line in lines[:8])
+        more = f"\n  and {len(lines) - 8} more" if len(lines) > 8 else ""
+        raise RunConflict(f"{folder} holds a run of another configuration:{shown}{more}")
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """None where there is none. Raises DataError where it is not one."""
+    path = folder / FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.MsgspecError) as fault:
+        raise DataError(f"{path}: not a manifest of a training run: {fault}") from None
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Atomic. Raises StorageError."""
+    write_file(folder / FILE, msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def data_fingerprint(records: Sequence[Record]) -> str:
+    """16 hex digits of the sha256 over all records; media count with their names and sizes.
+
+    Raises DataError naming record and file where a medium is not there.
+    """
+    state = hashlib.sha256()
+    for record in records:
+        content = _with_sizes(msgspec.to_builtins(record), record.id)
+        state.update(msgspec.json.encode(content, order="deterministic") + b"\n")
+    return state.hexdigest()[:16]
+
+
+def _with_sizes(value: Any, record: str) -> Any:
+    """`value` with name and size of each file in place of its path."""
+    if isinstance(value, list | tuple):
+        return [_with_sizes(entry, record) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("type") != "file":
+        return {key: _with_sizes(entry, record) for key, entry in value.items()}
+    path = Path(value["path"])
+    try:
+        size = path.stat().st_size
+    except OSError as fault:
+        raise DataError(f"record {record!r}: {path}: {fault.strerror}") from None
+    return {**value, "path": path.name, "size": size}
+
+
+def code_version() -> dict[str, Any] | None:
+    """Commit and state of the git checkout that this code runs from; None outside of one."""
+    source = Path(__file__).resolve()
+    if _git(source.parent, "ls-files", "--error-unmatch", source.name) is None:
+        return None
+    commit = _git(source.parent, "rev-parse", "HEAD")
+    changes = _git(source.parent, "status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit, "changed": bool(changes)}
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False
+        )
+    except OSError:  # no git here
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,76 @@
+"""What tests of the loop train: a tiny model on a few records, with a method as small as can be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from eval_anything.values import File, Message, Text
+from eval_anything_train.collate import Batch, collate
+from eval_anything_train.encode import Encoded
+from eval_anything_train.logprobs import token_logprobs
+from eval_anything_train.loop import Outcome, train
+from eval_anything_train.methods.base import Method, Metrics
+from eval_anything_train.policy import policy_for
+from eval_anything_train.settings import Settings
+from eval_anything_train.values import Demonstration
+
+WORDS = ("red", "blue", "yes", "no", "the image", "what sound")
+
+
+class Imitate(Method[Demonstration, Encoded]):
+    """Cross-entropy on the answers."""
+
+    name = "imitate"
+    takes = Demonstration
+
+    def encode(self, record: Demonstration) -> Encoded:
+        return self.policy.encoder.conversation(record.messages, record.answer, record.id)
+
+    def collate(self, items: Sequence[Encoded]) -> Batch:
+        return collate(items, self.policy.pad)
+
+    def weight(self, batch: Batch) -> float:
+        return float(batch.response.sum())
+
+    def loss(self, module: torch.nn.Module, batch: Batch) -> tuple[Tensor, Metrics]:
+        logprobs, mask = token_logprobs(module, batch)
+        loss = -logprobs.sum() / mask.sum()
+        return loss, {"likely": (logprobs.exp() * mask).sum().detach() / mask.sum()}
+
+
+def demonstrations(count: int, image: Path | None = None) -> list[Demonstration]:
+    """Answers of different lengths; with `image`, every other record has it."""
+    found = []
+    for number in range(count):
+        media = () if image is None or number % 2 else (File(str(image), "image"),)
+        question = Text(f"{WORDS[number % 6]} {number}?")
+        answer = Text(" ".join(WORDS[(number + k) % 6] for k in range(1 + number % 4)))
+        found.append(
+            Demonstration(id=f"r{number}", messages=(Message("user", (*media, question)),), answer=(answer,))
+        )
+    return found
+
+
+def settings_of(model: Path, out: Path, **more: Any) -> Settings:
+    """Settings with which a tiny model learns within a few steps on the CPU."""
+    values = {"epochs": 2, "batch_size": 2, "lr": 1e-3, "warmup": 0.1, "device": "cpu", "save_every": 0}
+    return Settings(model=str(model), data="tiny", out=str(out), **{**values, **more})
+
+
+def run_tiny(
+    settings: Settings, records: Sequence[Demonstration], method: type[Imitate] = Imitate
+) -> Outcome:
+    return train(method(policy_for(settings), settings), records, settings, stream=None)
+
+
+def environment(**more: str) -> dict[str, str]:
+    """For processes that import what tests import."""
+    here = Path(__file__).parent
+    paths = [str(here), str(here.parents[2] / "tests")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", **more}

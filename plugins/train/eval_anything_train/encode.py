@@ -10,26 +10,21 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from eval_anything.errors import DataError, EvalAnythingError
+from eval_anything.errors import DataError, EvalAnythingError, UsageError
 from eval_anything.media.store import ArtifactStore
 from eval_anything.models.hf.generate import end_tokens
 from eval_anything.models.hf.load import Opened
 from eval_anything.models.hf.prompt import Prompter
-from eval_anything.values import Message, Request
+from eval_anything.values import File, Message, Request, part_modality
+from eval_anything_train.settings import TooLong
 from eval_anything_train.values import Answer, text_of
-
-TooLong = Literal["error", "cut", "skip"]
-"""What becomes of a record that is longer than the limit: an error that names it; its answer cut at the end;
-or left out, and counted."""
 
 _PER_TOKEN = ("token_type_ids", "mm_token_type_ids")
 """What a processor gives for each token, besides ids and attention mask; all else belongs to media."""
-
 
 _PROBE = "probe"
 
@@ -69,20 +64,42 @@ class Encoder:
         max_frames: int = 16,
         fps: float = 1.0,
     ) -> None:
-        """`max_length`: tokens of prompt and answer together, media included."""
+        """`max_length`: tokens of prompt and answer together, media included. A longer record raises
+        TooLongError, unless `too_long` says that its answer is to be cut.
+
+        Raises UsageError for a checkpoint without a chat template.
+        """
+        if not opened.capabilities.chat:
+            raise UsageError(f"{opened.folder}: no chat template: expected chat_template.jinja")
         self.opened = opened
         self.max_length = max_length
         self.too_long = too_long
         # No media of a store are read here: records name files.
         self.prompter = Prompter(opened, ArtifactStore(Path()), max_frames, fps)
         self.tokenizer = opened.tokenizer
-        self.end = end_of_turn(opened)
+        self.lead, self.end = answer_frame(opened)
+
+    def check(self, messages: Sequence[Message], id: str = "") -> None:
+        """What can be known of a prompt before its media are decoded. Raises DataError naming the record."""
+        last = messages[-1].role if messages else "nothing"
+        if last != "user":
+            raise DataError(f"record {id!r}: messages end with {last}, expected a turn of the user")
+        takes = self.opened.capabilities.inputs
+        for part in (part for message in messages for part in message.parts):
+            modality = part_modality(part)
+            if modality is not None and modality not in takes:
+                raise DataError(
+                    f"record {id!r}: {modality}: the model does not take it (it takes {', '.join(takes)})"
+                )
+            if isinstance(part, File) and not Path(part.path).is_file():
+                raise DataError(f"record {id!r}: {part.path}: no such file")
 
     def prompt(self, messages: Sequence[Message], id: str = "") -> Encoded:
         """The prompt alone, as generation begins with it. Raises DataError naming the record."""
+        self.check(messages, id)
         try:
             inputs = self.prompter.inputs([self.prompter.prompt(Request(messages=tuple(messages)))])
-        except (EvalAnythingError, ValueError, TypeError, OSError) as fault:
+        except (EvalAnythingError, ValueError, OSError) as fault:
             raise DataError(f"record {id!r}: {fault}") from fault
         ids = inputs["input_ids"][0]
         held = {name: torch.as_tensor(value) for name, value in inputs.items()}
@@ -96,16 +113,21 @@ class Encoder:
 
     def conversation(self, messages: Sequence[Message], answer: Answer, id: str = "") -> Encoded:
         """Prompt and answer. Raises DataError naming the record."""
+        check_answer(answer, id)
         return self.answered(self.prompt(messages, id), answer)
 
-    def answered(self, prompt: Encoded, answer: Answer) -> Encoded:
-        """`prompt` with an answer after it; one prompt may have several. Raises TooLongError."""
+    def answered(self, prompt: Encoded, answer: Answer, name: str = "answer") -> Encoded:
+        """`prompt` with an answer after it; one prompt may have several. `name` is for messages.
+
+        Raises DataError naming the record: TooLongError where it is longer than the limit.
+        """
+        check_answer(answer, prompt.id, name)
         ids = self.answer_ids(text_of(answer))
         room = self.max_length - len(prompt)
         if len(ids) > room:
             if self.too_long != "cut" or room < 1:
                 raise TooLongError(
-                    f"record {prompt.id!r}: {len(prompt)} tokens of prompt and {len(ids)} of answer,"
+                    f"record {prompt.id!r}: {len(prompt)} tokens of prompt and {len(ids)} of {name},"
                     f" max_length is {self.max_length}"
                 )
             ids = ids[:room]
@@ -113,8 +135,20 @@ class Encoder:
 
     def answer_ids(self, text: str) -> list[int]:
         """The answer's tokens and the one that ends the turn; control tokens in it are broken up."""
-        ids: list[int] = self.tokenizer.encode(self.prompter.plain(text), add_special_tokens=False)
-        return [*ids, self.end]
+        plain = self.prompter.plain(text if text[:1].isspace() else self.lead + text)
+        # Padding one row adds nothing. But the prompter asks for it too, and a tokenizer that is switched
+        # back and forth cannot be used by several threads.
+        encoded = self.tokenizer([plain], padding=True, add_special_tokens=False)
+        return [*encoded["input_ids"][0], self.end]
+
+
+def check_answer(answer: Answer, id: str, name: str = "answer") -> None:
+    """Raises DataError naming the record and its `name`d answer unless that is text, and not empty."""
+    media = [part.modality for part in answer if isinstance(part, File)]
+    if media:
+        raise DataError(f"record {id!r}: the {name} holds {media[0]}, and the model's answers are text")
+    if not text_of(answer).strip():
+        raise DataError(f"record {id!r}: the {name} is empty")
 
 
 def joined(prompt: Encoded, ids: Sequence[int]) -> Encoded:
@@ -130,11 +164,42 @@ def joined(prompt: Encoded, ids: Sequence[int]) -> Encoded:
     )
 
 
-def end_of_turn(opened: Opened) -> int:
-    """The token after which the model stops, as the chat template writes it after an answer.
+def answer_frame(opened: Opened) -> tuple[str, int]:
+    """What the chat template writes around an answer, as the model generates it: white space before it, where
+    the prompt ends without ("ASSISTANT:" and then " "), and the token after which the model stops.
 
-    Where a model has several, that is not always the first.
+    Where a model has several of those, it is not always the first.
     """
+    whole, begun = (_rendered(opened, *turns) for turns in ((_PROBE, _PROBE), (_PROBE,)))
+    before, _, after = whole.rpartition(_PROBE)
+    ends = _ends(opened)
+    following = opened.tokenizer.encode(after, add_special_tokens=False)
+    end = next((token for token in following if token in ends), ends[0])
+    space = before.removeprefix(begun)
+    if not before.startswith(begun) or not space.isspace():
+        return "", end
+    # Some tokenizers put a space before each text by themselves.
+    ids, start, alone = (
+        opened.tokenizer.encode(text, add_special_tokens=False) for text in (whole, begun, _PROBE)
+    )
+    by_itself = ids[len(start) : len(start) + len(alone)] == alone
+    return ("" if by_itself else space), end
+
+
+def _rendered(opened: Opened, *texts: str) -> str:
+    """A conversation of `texts`; where the last one is the user's, with the beginning of the answer."""
+    plain = opened.processor is opened.tokenizer
+    turns = [
+        {"role": role, "content": text if plain else [{"type": "text", "text": text}]}
+        for role, text in zip(("user", "assistant"), texts, strict=False)
+    ]
+    rendered: str = opened.processor.apply_chat_template(
+        turns, chat_template=opened.chat_template, tokenize=False, add_generation_prompt=len(turns) == 1
+    )
+    return rendered
+
+
+def _ends(opened: Opened) -> list[int]:
     from transformers import GenerationConfig
 
     try:
@@ -143,14 +208,7 @@ def end_of_turn(opened: Opened) -> int:
         stated = GenerationConfig()
     ends = end_tokens(stated, opened.tokenizer)
     if not ends:
-        raise DataError(
+        raise UsageError(
             f"{opened.folder}: neither generation_config.json nor the tokenizer names an end token"
         )
-    if not opened.capabilities.chat:
-        return ends[0]
-    plain = opened.processor is opened.tokenizer
-    content = _PROBE if plain else [{"type": "text", "text": _PROBE}]
-    turns = [{"role": role, "content": content} for role in ("user", "assistant")]
-    text = opened.processor.apply_chat_template(turns, chat_template=opened.chat_template, tokenize=False)
-    after = opened.tokenizer.encode(text.rpartition(_PROBE)[2], add_special_tokens=False)
-    return next((token for token in after if token in ends), ends[0])
+    return ends

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from eval_anything_train.collate import Batch
 
@@ -19,27 +17,15 @@ def token_logprobs(model: Any, batch: Batch, temperature: float = 1.0) -> tuple[
     Zero where the mask is false: tokens of prompts, media and padding are in no loss.
     """
     targets, mask = batch.inputs["input_ids"][:, 1:], batch.response[:, 1:]
-    logits, start = answer_logits(model, batch)
-    kept_targets, kept = targets[:, start:], mask[:, start:]
-    chosen = gathered(logits[kept], kept_targets[kept], temperature)
-    found = chosen.new_zeros(kept.shape).masked_scatter(kept, chosen)
-    if start:
-        found = torch.cat([found.new_zeros(len(found), start), found], dim=1)
-    return found, mask
+    chosen = gathered(answer_logits(model, batch), targets[mask], temperature)
+    return chosen.new_zeros(mask.shape).masked_scatter(mask, chosen), mask
 
 
-def answer_logits(model: Any, batch: Batch) -> tuple[Tensor, int]:
-    """The logits (B, L - 1 - start, V) from the first column on that any answer needs, and that column.
-
-    The head over the vocabulary is the widest layer of a small model: it is not asked about prompts where the
-    model lets one choose.
-    """
-    columns = batch.response[:, 1:].any(dim=0).nonzero()
-    start = int(columns[0]) if len(columns) else 0
-    length = batch.response.shape[1]
-    keep = {"logits_to_keep": length - start} if _lets_choose(type(unwrapped(model)).forward) else {}
-    logits = model(**batch.inputs, use_cache=False, **keep).logits
-    return logits[:, (0 if keep else start) : -1], start
+def answer_logits(model: Any, batch: Batch) -> Tensor:
+    """(N, V): what the model says about each of the N tokens of the batch's answers, row after row."""
+    before = pad(batch.response[:, 1:], (0, 1))  # a token is foretold at the one before it
+    logits: Tensor = at_head(model, batch.inputs, lambda hidden: hidden[before][None]).logits
+    return logits[0]
 
 
 def gathered(logits: Tensor, targets: Tensor, temperature: float = 1.0) -> Tensor:
@@ -48,12 +34,22 @@ def gathered(logits: Tensor, targets: Tensor, temperature: float = 1.0) -> Tenso
     return scaled.gather(-1, targets[:, None]).squeeze(-1) - scaled.logsumexp(dim=-1)
 
 
+def at_head(model: Any, inputs: Mapping[str, Tensor], choose: Callable[[Tensor], Tensor]) -> Any:
+    """The output of a forward pass whose head over the vocabulary is given `choose(states)` alone; `states`
+    are the last layer's (B, L, width), and as many dimensions are expected back.
+
+    The head is the widest layer of a small model: logits of prompts and media would fill the memory for
+    nothing. Only some models can be told which ones are wanted.
+    """
+    head = unwrapped(model).get_output_embeddings()
+    hook = head.register_forward_pre_hook(lambda _, given: (choose(given[0]),))
+    try:
+        return model(**inputs, use_cache=False)
+    finally:
+        hook.remove()
+
+
 def unwrapped(model: Any) -> Any:
     """The model itself, inside of adapters and of wrappers for several processes."""
     inner = getattr(model, "module", model)
     return inner.get_base_model() if hasattr(inner, "get_base_model") else inner
-
-
-@lru_cache
-def _lets_choose(forward: Callable[..., Any]) -> bool:
-    return "logits_to_keep" in inspect.signature(forward).parameters

@@ -45,9 +45,9 @@ class Policy:
 
     @contextlib.contextmanager
     def reference(self, model: Any) -> Iterator[Any]:
-        """The reference model, for forward passes without gradients and without dropout. `model` is the one in
-        training as its trainer wraps it: with adapters, it is itself the reference while they are off, so that
-        its weights are in memory once."""
+        """The reference model, for forward passes without gradients and without dropout. `model` is the one
+        in training as its trainer wraps it: with adapters, it is itself the reference while they are off, so
+        that its weights are in memory once."""
         with torch.no_grad():
             if self.frozen is not None:
                 yield self.frozen

@@ -5,7 +5,7 @@ Its folder is a checkpoint of the policy's architecture with the head beside it,
 
 from __future__ import annotations
 
-import inspect
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from eval_anything.errors import UsageError
 from eval_anything_train.collate import Batch
-from eval_anything_train.logprobs import unwrapped
+from eval_anything_train.logprobs import at_head
 
 HEAD = "reward_head.safetensors"
 
@@ -25,26 +25,38 @@ class RewardModel(torch.nn.Module):
     """Scores are read at each row's last token, its end of turn."""
 
     def __init__(self, model: Any, head: torch.nn.Linear | None = None) -> None:
+        """`head`: `new_head` where none is given: nothing is preferred at the start."""
         super().__init__()
         self.model = model
-        width = model.config.get_text_config().hidden_size
-        weight = next(model.parameters())
-        self.head = head or torch.nn.Linear(width, 1, bias=False, device=weight.device, dtype=weight.dtype)
-        if head is None:  # nothing is preferred at the start
-            torch.nn.init.zeros_(self.head.weight)
+        self.head = head or new_head(model.config.get_text_config().hidden_size)
+        self.head.to(next(model.parameters()).device)
 
     def forward(self, **inputs: Tensor) -> Tensor:
         """(B, L) float32: a score at every token; those of padding mean nothing."""
-        hidden: Tensor = self.head(last_hidden(self.model, inputs))
-        return hidden.squeeze(-1).float()
+        states = last_hidden(self.model, inputs)
+        # bfloat16 has three digits, and scores differ by less.
+        with torch.autocast(states.device.type, enabled=False):
+            scores: Tensor = self.head(states.to(self.head.weight.dtype))
+        return scores.squeeze(-1).float()
 
 
-def last_hidden(model: Any, inputs: dict[str, Tensor]) -> Tensor:
-    """(B, L, width): the network's last layer, before the head over the vocabulary."""
-    forward = type(unwrapped(model)).forward
-    keep = {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(forward).parameters else {}
-    states: Tensor = model(**inputs, use_cache=False, output_hidden_states=True, **keep).hidden_states[-1]
-    return states
+def new_head(width: int) -> torch.nn.Linear:
+    """A head that gives 0 to everything, in float32 whatever the network's precision."""
+    head = torch.nn.Linear(width, 1, bias=False, dtype=torch.float32)
+    torch.nn.init.zeros_(head.weight)
+    return head
+
+
+def last_hidden(model: Any, inputs: Mapping[str, Tensor]) -> Tensor:
+    """(B, L, width): the network's last layer, as the head over the vocabulary is given it."""
+    seen: list[Tensor] = []
+
+    def first_alone(states: Tensor) -> Tensor:
+        seen.append(states)
+        return states[:, :1]
+
+    at_head(model, inputs, first_alone)
+    return seen[0]
 
 
 def end_scores(module: torch.nn.Module, batch: Batch) -> Tensor:
@@ -59,7 +71,7 @@ def save_head(head: torch.nn.Linear, folder: Path) -> None:
     save_file({"weight": head.weight.detach().contiguous().cpu()}, folder / HEAD)
 
 
-def load_head(folder: Path, device: Any, dtype: torch.dtype) -> torch.nn.Linear:
+def load_head(folder: Path) -> torch.nn.Linear:
     """Raises UsageError where the folder holds no reward model."""
     path = folder / HEAD
     try:
@@ -68,7 +80,7 @@ def load_head(folder: Path, device: Any, dtype: torch.dtype) -> torch.nn.Linear:
         raise UsageError(f"{folder}: not a reward model: no {HEAD} (train one with `train reward`)") from None
     except (SafetensorError, KeyError, OSError) as fault:
         raise UsageError(f"{path}: damaged: {fault}") from None
-    head = torch.nn.Linear(weight.shape[1], 1, bias=False, device=device, dtype=dtype)
+    head = new_head(weight.shape[1])
     with torch.no_grad():
         head.weight.copy_(weight)
     return head

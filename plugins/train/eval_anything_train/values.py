@@ -59,6 +59,16 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     metadata: dict[str, Any] = {}
 
 
+class Critiqued(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An answer and language feedback on it: the feedback model learns to give such feedback."""
+
+    id: str
+    messages: tuple[Message, ...]
+    answer: Answer
+    feedback: Feedback
+    metadata: dict[str, Any] = {}
+
+
 class Labelled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One answer and whether it is a good one (KTO)."""
 
@@ -69,7 +79,7 @@ class Labelled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     metadata: dict[str, Any] = {}
 
 
-Record = Prompt | Demonstration | Pair | Labelled
+Record = Prompt | Demonstration | Pair | Critiqued | Labelled
 
 
 def text_of(answer: Answer) -> str:

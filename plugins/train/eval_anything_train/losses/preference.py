@@ -7,6 +7,8 @@ All arguments are float32 tensors of shape (B,); all losses are means over B.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
@@ -56,10 +58,14 @@ def log_odds_ratio(chosen: Tensor, rejected: Tensor) -> Tensor:
 
 
 def _log_complement(log_p: Tensor) -> Tensor:
-    """log(1 - exp(log_p)) for log_p < 0."""
-    return torch.where(
-        log_p > -0.6931471805599453, torch.log(-torch.expm1(log_p)), torch.log1p(-torch.exp(log_p))
-    )
+    """log(1 - exp(log_p)) for log_p <= 0, exact near both ends (Maechler, "Accurately Computing
+    log(1 - exp(-|a|))").
+
+    A probability that rounds to 1 counts as the next one below: neither the value nor the gradient, which
+    goes through the branch that is not chosen as well, may be infinite.
+    """
+    log_p = log_p.clamp(max=-torch.finfo(log_p.dtype).eps)
+    return torch.where(log_p > -math.log(2), torch.log(-torch.expm1(log_p)), torch.log1p(-torch.exp(log_p)))
 
 
 def kto(

@@ -17,7 +17,8 @@ from eval_anything_train.values import Record
 R = TypeVar("R", bound=Record)
 Item = TypeVar("Item")
 Metrics = Mapping[str, float | Tensor]
-"""Numbers to be logged: means over the micro batch (tensors of no dimension, detached)."""
+"""Numbers to be logged: means over the micro batch (tensors of no dimension, detached). A method gives the
+same names for every batch."""
 
 
 class Method(abc.ABC, Generic[R, Item]):
@@ -41,6 +42,11 @@ class Method(abc.ABC, Generic[R, Item]):
         """The module whose parameters (those that require gradients) are optimised."""
         model: torch.nn.Module = self.policy.model
         return model
+
+    def check(self, record: R) -> None:
+        """What can be known of a record before training begins: its media are not decoded. Raises DataError
+        naming the record."""
+        self.policy.encoder.check(record.messages, record.id)
 
     @abc.abstractmethod
     def encode(self, record: R) -> Item:

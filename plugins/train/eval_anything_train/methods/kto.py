@@ -2,35 +2,53 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
 
-from eval_anything.errors import UsageError
 from eval_anything_train.collate import Batch, collate
-from eval_anything_train.encode import Encoded, joined
+from eval_anything_train.encode import Encoded, check_answer, joined
 from eval_anything_train.logprobs import token_logprobs
 from eval_anything_train.losses import language, preference
 from eval_anything_train.methods.base import Method, Metrics
 from eval_anything_train.methods.settings import KTOSettings
-from eval_anything_train.policy import Policy
+from eval_anything_train.policy import evaluating
 from eval_anything_train.values import Labelled
 
 
 class Answered(NamedTuple):
-    whole: Encoded
+    """A record, encoded."""
+
     prompt: Encoded
-    answer: tuple[int, ...]
+    whole: Encoded
+    """With the answer."""
     desirable: bool
+
+    @property
+    def answer(self) -> list[int]:
+        ids: list[int] = self.whole.input_ids[len(self.prompt) :].tolist()
+        return ids
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class KTOBatch(Batch):
+    """Answers to their own prompts; their label `desirable` is (B,) bool."""
+
+    mismatched: Batch
+    """The same prompts, each with another record's answer."""
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> Self:
+        return dataclasses.replace(super().to(device, dtype), mismatched=self.mismatched.to(device, dtype))
 
 
 class KTO(Method[Labelled, Answered]):
     """Ethayarajh et al., arXiv 2402.01306.
 
-    The divergence from the reference is estimated on prompts with another record's answer, as in the paper:
-    on those of the same micro batch, which therefore holds two records at least.
+    The divergence from the reference is estimated, as in the paper, on prompts with other records' answers:
+    those of the same micro batch, each with the next one's. A record alone has none, and counts as 0.
     """
 
     name = "kto"
@@ -38,36 +56,47 @@ class KTO(Method[Labelled, Answered]):
     needs_reference = True
     settings: KTOSettings
 
-    def __init__(self, policy: Policy, settings: KTOSettings) -> None:
-        super().__init__(policy, settings)
-        if settings.batch_size < 2:
-            raise UsageError("kto: batch_size must be at least 2: answers are mismatched within the batch")
+    def check(self, record: Labelled) -> None:
+        super().check(record)
+        check_answer(record.answer, record.id)
 
     def encode(self, record: Labelled) -> Answered:
         prompt = self.policy.encoder.prompt(record.messages, record.id)
-        whole = self.policy.encoder.answered(prompt, record.answer)
-        return Answered(whole, prompt, tuple(whole.input_ids[len(prompt) :].tolist()), record.desirable)
+        return Answered(prompt, self.policy.encoder.answered(prompt, record.answer), record.desirable)
 
-    def collate(self, items: Sequence[Answered]) -> Batch:
+    def collate(self, items: Sequence[Answered]) -> KTOBatch:
+        limit = self.policy.encoder.max_length
         others = [*items[1:], items[0]]
-        mismatched = [joined(own.prompt, other.answer) for own, other in zip(items, others, strict=True)]
-        batch = collate([*(item.whole for item in items), *mismatched], self.policy.pad)
-        return batch.labelled(desirable=torch.tensor([item.desirable for item in items]))
-
-    def weight(self, batch: Batch) -> float:
-        return len(batch) / 2
+        mismatched = [
+            joined(own.prompt, other.answer[: limit - len(own.prompt)])
+            for own, other in zip(items, others, strict=True)
+        ]
+        own = collate([item.whole for item in items], self.policy.pad)
+        return KTOBatch(
+            inputs=own.inputs,
+            response=own.response,
+            ids=own.ids,
+            labels={"desirable": torch.tensor([item.desirable for item in items])},
+            mismatched=collate(mismatched, self.policy.pad),
+        )
 
     def loss(self, module: torch.nn.Module, batch: Batch) -> tuple[Tensor, Metrics]:
+        assert isinstance(batch, KTOBatch)
         with self.policy.reference(module) as reference:
             before = language.sums(*token_logprobs(reference, batch))
-        ratios, mismatched = (language.sums(*token_logprobs(module, batch)) - before).chunk(2)
-        kl = mismatched.detach().mean().clamp(min=0)
-        desirable = batch.labels["desirable"]
-        weights = (self.settings.desirable_weight, self.settings.undesirable_weight)
-        loss = preference.kto(ratios, desirable, kl, self.settings.beta, weights, self.settings.form)
-        rewards = (self.settings.beta * ratios).detach()
-        good, bad = rewards[desirable], rewards[~desirable]
-        found: dict[str, float | Tensor] = {"kl": kl}
-        found |= {"reward_desirable": good.mean()} if len(good) else {}
-        found |= {"reward_undesirable": bad.mean()} if len(bad) else {}
-        return loss, found
+            elsewhere = language.sums(*token_logprobs(reference, batch.mismatched))
+        with torch.no_grad(), evaluating(module):
+            moved = language.sums(*token_logprobs(module, batch.mismatched)) - elsewhere
+        kl = moved.mean().clamp(min=0) if len(batch) > 1 else moved.new_zeros(())
+        ratios = language.sums(*token_logprobs(module, batch)) - before
+        s, desirable = self.settings, batch.labels["desirable"]
+        weights = (s.desirable_weight, s.undesirable_weight)
+        loss = preference.kto(ratios, desirable, kl, s.beta, weights, s.form)
+        # Names that depend on the batch could not be averaged over several.
+        towards = torch.where(desirable, 1.0, -1.0) * (ratios.detach() - kl)
+        return loss, {
+            "kl": kl,
+            "accuracy": (towards > 0).float().mean(),
+            "margin": s.beta * towards.mean(),
+            "desirable": desirable.float().mean(),
+        }

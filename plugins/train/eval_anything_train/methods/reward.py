@@ -24,10 +24,8 @@ class Reward(PairMethod):
 
     def __init__(self, policy: Policy, settings: RewardSettings) -> None:
         super().__init__(policy, settings)
-        weight = next(policy.model.parameters())
-        known = (policy.folder / HEAD).is_file()
-        head = load_head(policy.folder, weight.device, weight.dtype) if known else None
-        self.model = RewardModel(policy.model, head)
+        trained = (policy.folder / HEAD).is_file()
+        self.model = RewardModel(policy.model, load_head(policy.folder) if trained else None)
 
     def trained(self) -> torch.nn.Module:
         return self.model

@@ -1,28 +1,25 @@
-"""Supervised fine-tuning: imitate answers. The feedback model is trained in the same way, on feedback."""
+"""Supervised fine-tuning: imitate answers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from eval_anything_train.collate import Batch, collate
-from eval_anything_train.encode import Encoded
+from eval_anything_train.encode import Encoded, check_answer
 from eval_anything_train.logprobs import token_logprobs
 from eval_anything_train.losses import language
 from eval_anything_train.methods.base import Method, Metrics
-from eval_anything_train.values import Demonstration
+from eval_anything_train.values import Demonstration, Record
+
+R = TypeVar("R", bound=Record)
 
 
-class SFT(Method[Demonstration, Encoded]):
+class Imitation(Method[R, Encoded]):
     """Cross-entropy on the answers' tokens; every token of an optimiser step counts alike."""
-
-    name = "sft"
-    takes = Demonstration
-
-    def encode(self, record: Demonstration) -> Encoded:
-        return self.policy.encoder.conversation(record.messages, record.answer, record.id)
 
     def collate(self, items: Sequence[Encoded]) -> Batch:
         return collate(items, self.policy.pad)
@@ -34,3 +31,17 @@ class SFT(Method[Demonstration, Encoded]):
         logprobs, mask = token_logprobs(module, batch)
         loss = language.sft(logprobs, mask)
         return loss, {"perplexity": loss.detach().exp()}
+
+
+class SFT(Imitation[Demonstration]):
+    """Imitates the answers of demonstrations."""
+
+    name = "sft"
+    takes = Demonstration
+
+    def check(self, record: Demonstration) -> None:
+        super().check(record)
+        check_answer(record.answer, record.id)
+
+    def encode(self, record: Demonstration) -> Encoded:
+        return self.policy.encoder.conversation(record.messages, record.answer, record.id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from eval_anything.errors import BadRequest
@@ -68,17 +68,30 @@ class Generator:
             if torch.is_tensor(value) and value.is_floating_point() and value.ndim > 1:
                 inputs[name] = value.to(self.model.dtype)
         params = jobs[0].params
+        stopper = _StopStrings(self.tokenizer, params.stop, inputs["input_ids"].shape[1], len(jobs))
+        rows = self.sequences(inputs, params, [job.seed for job in jobs], stopper if params.stop else None)
+        answers = zip(rows, lengths, stopper.lengths, strict=True)
+        return [self._answer(row, n, stopped, params) for row, n, stopped in answers]
+
+    def sequences(
+        self, inputs: Mapping[str, Any], params: Params, seeds: Sequence[int], stopper: Any = None
+    ) -> list[list[int]]:
+        """The ids that the model adds to each row of `inputs`, which is padded on the left, on its device.
+
+        Rows that end early are filled up behind their end token. Each row draws by its own seed.
+        """
+        import torch
+
         start = inputs["input_ids"].shape[1]
-        stopper = _StopStrings(self.tokenizer, params.stop, start, len(jobs))
         with torch.inference_mode():
             rows = self.model.generate(
                 **inputs,
                 generation_config=self._config(params),
-                logits_processor=self._sampler(jobs),
-                stopping_criteria=[stopper] if params.stop else None,
+                logits_processor=self._sampler(seeds, params),
+                stopping_criteria=[stopper] if stopper is not None else None,
             )
-        answers = zip(rows[:, start:].tolist(), lengths, stopper.lengths, strict=True)
-        return [self._answer(row, n, stopped, params) for row, n, stopped in answers]
+        added: list[list[int]] = rows[:, start:].tolist()
+        return added
 
     def _check_context(self, longest: int) -> None:
         if self.context is not None and longest >= self.context:
@@ -100,11 +113,9 @@ class Generator:
             raise BadRequest(f"params.extra: transformers' generate has no parameter {sorted(unknown)[0]!r}")
         return config
 
-    def _sampler(self, jobs: Sequence[Job]) -> list[GumbelSampler]:
-        params = jobs[0].params
+    def _sampler(self, seeds: Sequence[int], params: Params) -> list[GumbelSampler]:
         if not params.temperature:
             return []
-        seeds = [job.seed for job in jobs]
         return [GumbelSampler(seeds, params.temperature, params.top_k, params.top_p, self.model.device)]
 
     def _answer(self, row: list[int], input_tokens: int, stopped: int | None, params: Params) -> Answer:

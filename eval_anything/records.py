@@ -7,8 +7,9 @@ is asked.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from fnmatch import fnmatch
 from itertools import islice
 from pathlib import Path
@@ -26,6 +27,9 @@ _DATA_SUFFIXES = (".json", ".jsonl", ".parquet", ".csv", ".tsv")
 _READERS = 8
 """Files opened at once: on a network file system each waits for its answer."""
 _AT_ONCE = 2048
+_BATCH = 64
+"""Rows of a parquet file decoded at once: each may hold pictures."""
+_BUFFER = 1 << 20
 
 
 class Medium(NamedTuple):
@@ -61,6 +65,32 @@ def parquet_rows(path: Path, expected: str, columns: Sequence[str] | None = None
 
     Raises MissingExtra where pyarrow is not installed, DataError also for a column that is not there.
     """
+    return _some(path, list(iter_parquet(path, expected, columns)))
+
+
+def iter_parquet(path: Path, expected: str, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+    """The same rows one after another: a file of any size in bounded memory. Raises the same, while read."""
+    with _parquet(path, expected) as file:
+        held = file.schema_arrow.names
+        lacking = [name for name in columns or () if name not in held]
+        if lacking:
+            raise DataError(f"{path}: no column {lacking[0]!r} (it has: {', '.join(held)})")
+        for group in range(file.num_row_groups):  # all at once, they would be read ahead
+            for batch in file.iter_batches(
+                _BATCH, [group], list(columns) if columns else None, use_threads=False
+            ):
+                yield from batch.to_pylist()
+
+
+def parquet_columns(path: Path, expected: str) -> list[str]:
+    """The names of its columns. Raises as `parquet_rows` does."""
+    with _parquet(path, expected) as file:
+        names: list[str] = file.schema_arrow.names
+        return names
+
+
+@contextmanager
+def _parquet(path: Path, expected: str) -> Iterator[Any]:
     try:
         import pyarrow
         import pyarrow.parquet
@@ -69,17 +99,12 @@ def parquet_rows(path: Path, expected: str, columns: Sequence[str] | None = None
             f"{path}: reading parquet needs pyarrow: pip install 'eval-anything[hub]'"
         ) from None
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            held = file.schema_arrow.names
-            lacking = [name for name in columns or () if name not in held]
-            if lacking:
-                raise DataError(f"{path}: no column {lacking[0]!r} (it has: {', '.join(held)})")
-            rows: list[dict[str, Any]] = file.read(list(columns) if columns else None).to_pylist()
+        with pyarrow.parquet.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False) as file:
+            yield file
     except FileNotFoundError:
         raise DataError(f"{path}: not there; expected {expected}") from None
     except (OSError, pyarrow.ArrowException) as fault:
         raise DataError(f"{path}: not readable as parquet: {str(fault).strip().splitlines()[0]}") from None
-    return _some(path, rows)
 
 
 def _some(path: Path, rows: list[Any]) -> list[Any]:

@@ -86,6 +86,20 @@ def test_parquet_faults_are_named(tmp_path: Path) -> None:
         records.parquet_rows(path, "rows", ["a", "c"])
 
 
+def test_parquet_is_read_row_by_row_over_all_row_groups(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    rows = [{"n": n, "image": {"bytes": bytes([n]), "path": None}, "s": "x"} for n in range(150)]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path, row_group_size=70)
+    assert records.parquet_columns(path, "rows") == ["n", "image", "s"]
+    assert list(records.iter_parquet(path, "rows")) == rows
+    assert [row["n"] for row in records.iter_parquet(path, "rows", ["n"])] == list(range(150))
+    content = bytearray(path.read_bytes())
+    content[4:200] = bytes(196)
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"rows\.parquet: not readable as parquet"):
+        list(records.iter_parquet(path, "rows"))
+
+
 def test_what_occurs_twice_and_what_is_not_as_many_as_published() -> None:
     records.check_unique(Path("f"), "id", ["a", "b"])
     with pytest.raises(DataError, match="f, row 2: id 'a' occurs twice"):

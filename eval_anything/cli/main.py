@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 _VERBS = {
     "run": "score a model on tasks",
@@ -120,6 +120,11 @@ class Parser(argparse.ArgumentParser):
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
         found, rest = self.parse_known_args(arguments)
+        self.refuse(rest)
+        return found
+
+    def refuse(self, rest: Sequence[str]) -> None:
+        """End with an error unless `rest`, the words that nothing took, is empty."""
         if rest:
             from eval_anything.suggest import nearest
 
@@ -129,7 +134,16 @@ class Parser(argparse.ArgumentParser):
             hint = f"; did you mean {hit!r}?" if hit and wrong.startswith("-") else ""
             kind = "option" if wrong.startswith("-") else "argument"
             self.error(f"unknown {kind} {wrong!r}{hint}")
-        return found
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as fault:
+            from eval_anything.suggest import nearest
+
+            hit = nearest(str(value), [str(choice) for choice in action.choices or ()])
+            fault.message += f"; did you mean {hit!r}?" if hit else ""
+            raise
 
     def error(self, message: str) -> NoReturn:
         print(f"{self.prog}: {message} (see {self.prog} --help)", file=sys.stderr)

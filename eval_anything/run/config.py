@@ -109,6 +109,15 @@ def _check_ranges(config: RunConfig, where: str) -> None:
 
 def read_config(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises UsageError with file and line, UnknownName for a wrong key."""
+    values = read_mapping(path)
+    for key in values:
+        if key not in option_names(RunConfig):
+            raise UnknownName(f"--config: {path}: {unknown('option', str(key), option_names(RunConfig))}")
+    return values
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """What a YAML file holds, whatever its keys. Raises UsageError with file and line."""
     import yaml
 
     try:
@@ -121,7 +130,4 @@ def read_config(path: Path) -> dict[str, Any]:
         raise UsageError(f"--config: {path}{line}: not YAML: {getattr(fault, 'problem', fault)}") from None
     if not isinstance(values, dict):
         raise UsageError(f"--config: {path}: expected a mapping of options")
-    for key in values:
-        if key not in option_names(RunConfig):
-            raise UnknownName(f"--config: {path}: {unknown('option', str(key), option_names(RunConfig))}")
     return values

@@ -1,0 +1,126 @@
+"""`train`: train models on preferences and language feedback. Nothing here imports torch."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from eval_anything.cli.main import Parser
+from eval_anything_train import config, flags, presets
+from eval_anything_train.fields import fields
+from eval_anything_train.settings import Settings
+
+SUMMARY = "Train all-modality models on preferences and language feedback; `run` scores OUT/final."
+EXAMPLES = """  eval-anything train dpo --model llava-hf/llava-1.5-7b-hf --data align-anything:ti2t \\
+      --preset ti2t --out runs/dpo
+  eval-anything run --model hf/runs/dpo/final --tasks llava_bench_coco
+  eval-anything train dpo --help
+
+An unfinished run goes on where it stopped: the same command again."""
+_METHODS = {
+    "sft": "imitate answers (supervised fine-tuning)",
+    "feedback": "a feedback model: critique and refinement of answers, for llf",
+    "reward": "a reward model, for ppo",
+    "dpo": "direct preference optimisation",
+    "ppo": "reinforcement learning from a reward model",
+    "llf": "learning from language feedback: all its stages",
+    "kto": "answers that are good or bad, without pairs",
+    "simpo": "preferences without a reference model",
+    "orpo": "imitation and preferences in one, without a reference model",
+}
+_EXAMPLES = {name: f"  eval-anything train {name} " for name in config.METHODS}
+_WHAT = ("model", "data", "out", "limit")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    methods = parser.add_subparsers(
+        title="methods",
+        description="eval-anything train METHOD --help says which settings it has",
+        dest="method",
+        metavar="METHOD",
+        required=True,
+        parser_class=MethodParser,
+    )
+    for name in config.METHODS:
+        methods.add_parser(name, help=_METHODS[name], method=name)
+
+
+class MethodParser(Parser):
+    """The options of one method, made when it is that method's turn."""
+
+    def __init__(self, *, method: str, **given: Any) -> None:
+        super().__init__(
+            usage=f"eval-anything train {method} --model PATH_OR_ID --data DATA --out DIR [settings]",
+            description=f"{_METHODS[method][0].upper()}{_METHODS[method][1:]}.",
+            epilog=f"examples:\n{_EXAMPLES.get(method, '')}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+            **given,
+        )
+        self.method = method
+        self._filled = False
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Refuses what it does not know, with the nearest of its own options."""
+        if not self._filled:
+            self._fill()
+        found, rest = super().parse_known_args(args, namespace)
+        self.refuse(rest)
+        return found, []
+
+    def _fill(self) -> None:
+        self._filled = True
+        own = config.settings_class(self.method)
+        shared, subtasks = fields(Settings), presets.subtasks(self.method)
+        what = flags.add_flags(self, "what is trained, and on what", own, _WHAT)
+        what.add_argument(
+            "--preset",
+            metavar="SUBTASK",
+            help=f"settings of the paper's tables: {', '.join(subtasks)}; those given here win",
+        )
+        what.add_argument("--config", metavar="FILE.yaml", help="settings from a file; those given here win")
+        flags.add_flags(self, "settings of this method", own, [n for n in fields(own) if n not in shared])
+        flags.add_flags(self, "settings of all methods", own, [n for n in shared if n not in _WHAT])
+        shown = self.add_argument_group("what is shown")
+        shown.add_argument("--json", action="store_true", help="print the run's manifest as JSON at the end")
+        shown.add_argument("--quiet", "-q", action="store_true", help="no progress")
+
+
+def execute(args: argparse.Namespace) -> int:
+    settings = settings_of(args)
+    from eval_anything_train.training import report, train
+
+    try:
+        outcome = train(args.method, settings, None if args.quiet else sys.stderr)
+    except KeyboardInterrupt:
+        print("eval-anything: interrupted; to go on, run the same again", file=sys.stderr)
+        return 130
+    report(outcome, as_json=args.json)
+    return 0
+
+
+def settings_of(args: argparse.Namespace) -> Settings:
+    """The settings of a parsed command line. Raises UsageError."""
+    own = config.settings_class(args.method)
+    return config.assemble(own, _layers(args, own), f"train {args.method}")
+
+
+def _layers(args: argparse.Namespace, own: type[Settings]) -> list[config.Layer]:
+    """From the lowest to the highest: preset, file, flags."""
+    written: dict[str, Any] = {}
+    if args.config:
+        from eval_anything.run.config import read_mapping
+
+        written = read_mapping(Path(args.config))
+    named = written.pop("preset", None)
+    subtask = args.preset if args.preset is not None else named
+    return [
+        config.Layer(presets.preset(args.method, subtask) if subtask else {}, f"preset {subtask}"),
+        config.Layer(written, f"--config {args.config}"),
+        config.Layer(flags.given(args, own), ""),
+    ]

@@ -11,7 +11,7 @@ from typing import Any
 from eval_anything.errors import DataError
 from eval_anything_train.collate import Batch
 from eval_anything_train.encode import TooLongError
-from eval_anything_train.methods.base import Method
+from eval_anything_train.methods.base import Training
 from eval_anything_train.order import Cell, Plan, Step
 from eval_anything_train.settings import Settings
 from eval_anything_train.values import Record
@@ -36,7 +36,7 @@ class Feed:
 
     def __init__(
         self,
-        method: Method[Any, Any],
+        method: Training[Any, Any],
         records: Sequence[Record],
         plan: Plan,
         settings: Settings,

@@ -17,7 +17,7 @@ from eval_anything.models.hf import checkpoint
 from eval_anything.run.directory import versions
 from eval_anything.run.fingerprint import differences
 from eval_anything_train.checkpoint import write_file
-from eval_anything_train.methods.base import Method
+from eval_anything_train.methods.base import Training
 from eval_anything_train.session import Session
 from eval_anything_train.settings import FREE, Settings
 from eval_anything_train.values import Record
@@ -27,7 +27,7 @@ _LIBRARIES = (
     *("eval-anything", "eval-anything-train", "accelerate", "deepspeed", "numpy", "peft"),
     *("safetensors", "tokenizers", "torch", "transformers"),
 )
-_NAMED_BY_CONTENT = frozenset({"model", "data", "limit"})
+_NAMED_BY_CONTENT = frozenset({"model", "data", "limit", "reward", "critic", "ptx_data"})
 """Settings that stand for what the fingerprints tell better: a folder may be moved."""
 
 
@@ -73,7 +73,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def planned(
-    method: Method[Any, Any], records: Sequence[Record], settings: Settings, session: Session, steps: int
+    method: Training[Any, Any], records: Sequence[Record], settings: Settings, session: Session, steps: int
 ) -> Manifest:
     """What a run is about to do. Fingerprints are made by the main process alone, which compares them.
 
@@ -94,7 +94,10 @@ def planned(
         code=code_version(),
         versions=versions(_LIBRARIES),
         environment=session.environment(),
-        identity=identity(method.name, settings, data, parent, session.processes),
+        identity={
+            **identity(method.name, settings, data, parent, session.processes),
+            **(method.identity() if session.main else {}),
+        },
         started=now(),
     )
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import abc
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
 from eval_anything_train.collate import Batch
 from eval_anything_train.policy import Policy, save_policy
+from eval_anything_train.stepper import LossStepper, Stepper
 from eval_anything_train.values import Record
+
+if TYPE_CHECKING:
+    from eval_anything_train.run import Run
 
 R = TypeVar("R", bound=Record)
 Item = TypeVar("Item")
@@ -21,11 +25,9 @@ Metrics = Mapping[str, float | Tensor]
 same names for every batch."""
 
 
-class Method(abc.ABC, Generic[R, Item]):
-    """One way of training. `Item` is what a record becomes: an `Encoded`, or two of them.
-
-    `module` in the signatures is `trained()` as the trainer wraps it for several processes; forward passes go
-    through it.
+class Training(abc.ABC, Generic[R, Item]):
+    """A way of training: how records become batches, and what a step makes of those. `Item` is what a record
+    becomes: an `Encoded`, or two of them.
     """
 
     name: ClassVar[str]
@@ -37,11 +39,6 @@ class Method(abc.ABC, Generic[R, Item]):
     def __init__(self, policy: Policy, settings: Any) -> None:
         self.policy = policy
         self.settings = settings
-
-    def trained(self) -> torch.nn.Module:
-        """The module whose parameters (those that require gradients) are optimised."""
-        model: torch.nn.Module = self.policy.model
-        return model
 
     def check(self, record: R) -> None:
         """What can be known of a record before training begins: its media are not decoded. Raises DataError
@@ -55,14 +52,38 @@ class Method(abc.ABC, Generic[R, Item]):
     @abc.abstractmethod
     def collate(self, items: Sequence[Item]) -> Batch: ...
 
-    @abc.abstractmethod
-    def loss(self, module: torch.nn.Module, batch: Batch) -> tuple[Tensor, Metrics]:
-        """The mean loss over the micro batch, and what is to be logged."""
-
     def weight(self, batch: Batch) -> float:
         """How much a micro batch counts in an optimiser step: its share of what its loss is a mean over."""
         return float(len(batch))
 
+    def identity(self) -> dict[str, Any]:
+        """What decides the result besides settings, records and the policy's checkpoint, as plain values."""
+        return {}
+
+    @abc.abstractmethod
+    def stepper(self, records: Sequence[R], run: Run) -> Stepper:
+        """What makes the steps of `run`."""
+
+
+class Method(Training[R, Item]):
+    """Training that minimises a loss.
+
+    `module` in the signatures is `trained()` as the trainer wraps it for several processes; forward passes go
+    through it.
+    """
+
+    def trained(self) -> torch.nn.Module:
+        """The module whose parameters (those that require gradients) are optimised."""
+        model: torch.nn.Module = self.policy.model
+        return model
+
+    @abc.abstractmethod
+    def loss(self, module: torch.nn.Module, batch: Batch) -> tuple[Tensor, Metrics]:
+        """The mean loss over the micro batch, and what is to be logged."""
+
     def save(self, module: torch.nn.Module, folder: Path) -> None:
         """Write a checkpoint that `from_pretrained` loads, with processor and chat template."""
         save_policy(self.policy, module, folder)
+
+    def stepper(self, records: Sequence[R], run: Run) -> Stepper:
+        return LossStepper(self, records, run)

@@ -1,7 +1,7 @@
 """PPO's losses as functions of tensors alone. Columns are tokens; all is float32.
 
-Losses are sums over the answers' tokens by `count`: the number of those tokens in the whole optimiser step, so
-that the sum over its micro batches is the mean over all its tokens, however the step is divided.
+Losses are sums over the answers' tokens by `count`: the number of those tokens in the whole optimiser step,
+so that the sum over its micro batches is the mean over all its tokens, however the step is divided.
 Schulman et al., arXiv 1707.06347; the forms are those of align-anything.
 """
 
@@ -26,7 +26,7 @@ def actor(
 def critic(
     values: Tensor, old: Tensor, returns: Tensor, mask: Tensor, clip_range: float, count: float
 ) -> Tensor:
-    """0.5 * sum(max((V - R)^2, (V_clipped - R)^2)) / count; V_clipped is V within `clip_range` of the old value.
+    """0.5 * sum(max((V - R)^2, (V_clipped - R)^2)) / count; V_clipped: V within `clip_range` of the old one.
 
     (B, T) each, `mask` bool.
     """

@@ -1,0 +1,112 @@
+"""Answers of the policy to prompts, sampled in process by the model in training."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+import torch
+
+from eval_anything.models.hf.generate import Generator
+from eval_anything.values import Params, Text
+from eval_anything_train.collate import Batch, collate
+from eval_anything_train.encode import Encoded, joined
+from eval_anything_train.logprobs import unwrapped
+from eval_anything_train.policy import Policy, evaluating
+from eval_anything_train.ppo.settings import PPOSettings
+from eval_anything_train.values import Answer, Prompt
+
+_AS_IT_IS = {"repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "min_length": 0, "min_new_tokens": 0}
+"""Decoding settings of the checkpoint that would make answers another policy's than the one in training."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """A prompt, ready for the model."""
+
+    record: Prompt
+    encoded: Encoded
+
+
+@dataclasses.dataclass(frozen=True)
+class Questions(Batch):
+    """Prompts of one generation, padded on the left."""
+
+    questions: tuple[Question, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Rollout:
+    """Prompts with the answers that the policy gave."""
+
+    records: tuple[Prompt, ...]
+    batch: Batch
+    """Conversations, padded on the right; `response` marks the answers' tokens."""
+    answers: tuple[Answer, ...]
+    """The same as words, control tokens left out."""
+    lengths: tuple[int, ...]
+    """Tokens of each answer, its end included."""
+    ended: tuple[bool, ...]
+    """Whether the model ended its answer itself; else it was cut at `max_new_tokens`."""
+
+
+def gathered(questions: Sequence[Question], pad: int) -> Questions:
+    """One batch of `questions`."""
+    batch = collate([question.encoded for question in questions], pad, "left")
+    return Questions(batch.inputs, batch.response, batch.ids, questions=tuple(questions))
+
+
+class Sampler:
+    """Lets `model`, the policy's own module without wrappers, answer."""
+
+    def __init__(self, policy: Policy, model: torch.nn.Module, settings: PPOSettings) -> None:
+        self.policy = policy
+        self.model = model
+        self.settings = settings
+        self.generator = Generator(policy.opened, unwrapped(model), policy.encoder.prompter)
+        self.params = Params(
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            max_tokens=settings.max_new_tokens,
+            extra=_AS_IT_IS,
+        )
+
+    def answer(self, questions: Questions, step: int) -> Rollout:
+        """An answer to each question; `questions` are on the model's device.
+
+        What is drawn for a record depends on the settings' seed, the step and the record alone, as far as the
+        model's own numbers do not depend on the batch.
+        """
+        seeds = [draw_seed(self.settings.seed, step, id) for id in questions.ids]
+        with evaluating(self.model):
+            rows = self.generator.sequences(questions.inputs, self.params, seeds)
+        kept = [self._ended(row) for row in rows]
+        conversations = [
+            joined(question.encoded, ids) for question, ids in zip(questions.questions, kept, strict=True)
+        ]
+        return Rollout(
+            records=tuple(question.record for question in questions.questions),
+            batch=collate(conversations, self.policy.pad),
+            answers=tuple(self._words(ids) for ids in kept),
+            lengths=tuple(len(ids) for ids in kept),
+            ended=tuple(ids[-1] in self.generator.ends for ids in kept),
+        )
+
+    def _ended(self, row: list[int]) -> list[int]:
+        """`row` up to its first end token."""
+        for place, token in enumerate(row):
+            if token in self.generator.ends:
+                return row[: place + 1]
+        return row
+
+    def _words(self, ids: list[int]) -> Answer:
+        text: str = self.policy.opened.tokenizer.decode(ids, skip_special_tokens=True)
+        return (Text(text),)
+
+
+def draw_seed(seed: int, step: int, record: str) -> int:
+    """The seed of one answer's draws, 63 bits."""
+    key = msgspec.json.encode([seed, step, record])
+    return int.from_bytes(hashlib.sha256(key).digest()[:8], "big") >> 1

@@ -51,6 +51,7 @@ CHANGED: dict[str, Request] = {
     "draw": msgspec.structs.replace(BASE, draw=1),
     "plain": msgspec.structs.replace(BASE, plain=True),
     "continuation": msgspec.structs.replace(BASE, continuation=""),
+    "interleaved": msgspec.structs.replace(BASE, interleaved=True),
     "outputs": msgspec.structs.replace(BASE, output_modalities=("text", "image")),
     "required": msgspec.structs.replace(BASE, required_modalities=("text",)),
     "tools": msgspec.structs.replace(BASE, tools=(Tool(name="f", description="", parameters={}),)),
@@ -88,7 +89,7 @@ def test_every_field_of_a_request_is_among_the_changes() -> None:
     """A field that is added later must be thought of here."""
     assert set(Params.__struct_fields__) <= set(CHANGED)
     known = {"messages", "output_modalities", "required_modalities", "tools", "params", "draw", "origin"}
-    assert set(Request.__struct_fields__) == known | {"plain", "continuation"}
+    assert set(Request.__struct_fields__) == known | {"plain", "continuation", "interleaved"}
 
 
 def test_what_the_model_never_sees_does_not_change_the_key(cache: ResponseCache) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -125,7 +126,9 @@ class Session:
             return module, getattr(prepared, "optimizer", prepared)
         module.to(self.device)
         self._ddp.find_unused_parameters = _may_idle(module)
-        wrapped: torch.nn.Module = self.accelerator.prepare_model(module)
+        with warnings.catch_warnings():  # newer versions of torch would have another name for it
+            warnings.filterwarnings("ignore", message=".*broadcast_buffers", category=FutureWarning)
+            wrapped: torch.nn.Module = self.accelerator.prepare_model(module)
         return wrapped, optimizer
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 from torch import Tensor
 
@@ -74,3 +76,14 @@ def environment(**more: str) -> dict[str, str]:
     here = Path(__file__).parent
     paths = [str(here), str(here.parents[2] / "tests")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", **more}
+
+
+def main(path: str) -> None:
+    """Train as the JSON file `path` says: settings, number of records, image or null. For processes."""
+    asked = msgspec.json.decode(Path(path).read_bytes())
+    image = Path(asked["image"]) if asked.get("image") else None
+    run_tiny(msgspec.convert(asked["settings"], Settings), demonstrations(asked["records"], image))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eval_anything.values import Text
+from eval_anything.values import Message, Text
 from eval_anything_train.encode import Encoded, check_answer
 from eval_anything_train.feedback import question
 from eval_anything_train.methods.sft import Imitation
@@ -16,13 +16,18 @@ class FeedbackModel(Imitation[Critiqued]):
     takes = Critiqued
 
     def check(self, record: Critiqued) -> None:
-        self.policy.encoder.check(question(record.messages, record.answer), record.id)
+        self._asked(record)
         check_answer(_feedback(record), record.id, "feedback")
 
     def encode(self, record: Critiqued) -> Encoded:
-        self.policy.encoder.check(record.messages, record.id)
-        prompt = self.policy.encoder.prompt(question(record.messages, record.answer), record.id)
+        prompt = self.policy.encoder.prompt(self._asked(record), record.id)
         return self.policy.encoder.answered(prompt, _feedback(record), "feedback")
+
+    def _asked(self, record: Critiqued) -> tuple[Message, ...]:
+        super().check(record)
+        asked = question(record.messages, record.answer)
+        self.policy.encoder.check(asked, record.id)  # the response may hold media, too
+        return asked
 
 
 def _feedback(record: Critiqued) -> Answer:

@@ -163,8 +163,10 @@ def end_tokens(generation_config: Any, tokenizer: Any) -> list[int]:
 
 
 def _suppressed(opened: Opened, model: Any) -> list[int]:
-    """Media placeholders are never generated: in an answer, the next turn would read them as media."""
-    names = [f"{kind}_token_{suffix}" for kind in ("image", "audio", "video") for suffix in ("id", "index")]
+    """Media placeholders are never generated: whoever reads the answer's tokens would read them as media.
+    Nor are the tokens that open a medium, by which some models count what they were given."""
+    kinds, suffixes = ("image", "audio", "video", "vision"), ("token_id", "token_index", "start_token_id")
+    names = [f"{kind}_{suffix}" for kind in kinds for suffix in suffixes]
     ids = {getattr(opened.config, name, None) for name in names}
     ids |= {opened.tokenizer.convert_tokens_to_ids(token) for token in placeholder_tokens(opened)}
     ids |= set(model.generation_config.suppress_tokens or ())

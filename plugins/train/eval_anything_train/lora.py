@@ -79,6 +79,13 @@ def without_adapters(model: Any) -> Any:
     return empty.unload() if has_adapters(empty) else empty
 
 
+def sharing(model: Any) -> Any:
+    """The base model, without adapters, once more: other modules, but the same parameters and buffers."""
+    memo: dict[int, Any] = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    copied = copy.deepcopy(model, memo)
+    return copied.unload() if has_adapters(copied) else copied
+
+
 def bare(model: Any) -> Any:
     """A copy of `model` without values: parameters and buffers are on the device "meta"."""
     held = [*model.parameters(), *model.buffers()]

@@ -115,11 +115,16 @@ def policy_for(settings: Settings, *, reference: bool = False) -> Policy:
             reference=reference,
         )
     if settings.gradient_checkpointing:
-        inner = unwrapped(policy.model)
-        if not inner.supports_gradient_checkpointing:
-            raise UsageError(f"gradient_checkpointing: {type(inner).__name__} does not support it")
-        inner.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        checkpoint_activations(policy.model)
     return policy
+
+
+def checkpoint_activations(model: Any) -> None:
+    """Let `model` compute activations twice, to hold fewer of them. Raises UsageError where it cannot."""
+    inner = unwrapped(model)
+    if not inner.supports_gradient_checkpointing:
+        raise UsageError(f"gradient_checkpointing: {type(inner).__name__} does not support it")
+    inner.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
 
 def save_policy(policy: Policy, model: Any, folder: Path) -> None:

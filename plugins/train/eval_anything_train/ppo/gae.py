@@ -26,17 +26,9 @@ def advantages(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, gae_
     `values` (B, T): what the critic expects before each token; after the answer's last token it is 0.
     Zero outside of the mask. Schulman et al., arXiv 1506.02438, equation 16.
     """
-    rewards, values = rewards * mask, values * mask
+    rewards, values = torch.where(mask, rewards, 0.0), torch.where(mask, values, 0.0)
     following = torch.cat([values[:, 1:], torch.zeros_like(values[:, :1])], dim=1)
     found = rewards + gamma * following - values
     for column in range(mask.shape[1] - 2, -1, -1):
         found[:, column] += gamma * gae_lambda * found[:, column + 1] * mask[:, column + 1]
     return found * mask
-
-
-def whitened(values: Tensor, mask: Tensor, total: float, sums: tuple[float, float]) -> Tensor:
-    """`values` shifted and scaled to mean 0 and deviation 1 over `total` tokens, whose sum and sum of squares
-    are `sums`; they may be those of many batches."""
-    mean = sums[0] / total
-    variance = max(sums[1] / total - mean * mean, 0.0)
-    return (values - mean) * mask / (variance + 1e-8) ** 0.5

@@ -40,8 +40,8 @@ def ratios(logprobs: Tensor, old: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask, logprobs - old, 0.0).exp()
 
 
-def clipped_share(ratio: Tensor, mask: Tensor, clip_range: float) -> Tensor:
-    """How many of the mask's tokens have a ratio beyond the range: their number."""
+def beyond(ratio: Tensor, mask: Tensor, clip_range: float) -> Tensor:
+    """How many of the mask's tokens have a ratio outside of the range."""
     return ((ratio - 1).abs() > clip_range).logical_and(mask).sum()
 
 

@@ -18,7 +18,7 @@ from eval_anything_train.policy import Policy, evaluating
 from eval_anything_train.ppo.settings import PPOSettings
 from eval_anything_train.values import Answer, Prompt
 
-_AS_IT_IS = {"repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "min_length": 0, "min_new_tokens": 0}
+_AS_IT_IS = {"repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "min_new_tokens": 0}
 """Decoding settings of the checkpoint that would make answers another policy's than the one in training."""
 
 

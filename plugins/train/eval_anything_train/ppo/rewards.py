@@ -1,0 +1,148 @@
+"""What scores whole answers: a reward model of ours, a judge of images, or a function."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from eval_anything.errors import EvalAnythingError, UsageError
+from eval_anything.judges import images  # type: ignore[import-not-found]
+from eval_anything.judges.asked import user_text  # type: ignore[import-not-found]
+from eval_anything.models.base import local_path
+from eval_anything.models.hf import checkpoint, load
+from eval_anything.values import File, Sample
+from eval_anything_train.collate import Batch, collate
+from eval_anything_train.encode import Encoder, joined
+from eval_anything_train.policy import Policy
+from eval_anything_train.ppo.rollouts import Rollout
+from eval_anything_train.ppo.settings import PPOSettings
+from eval_anything_train.reward_model import RewardModel, end_scores, load_head
+from eval_anything_train.values import Answer, Prompt, text_of
+
+RewardFunction = Callable[[Sequence[Prompt], Sequence[Answer]], Sequence[float]]
+"""One score for each prompt and its answer."""
+
+_FILES = (
+    *("tokenizer*.json", "vocab*", "merges.txt", "added_tokens.json", "special_tokens_map.json"),
+    *("chat_template*", "*processor_config.json"),
+)
+"""What decides how a checkpoint reads a conversation."""
+
+
+class Reward(abc.ABC):
+    """A source of scores."""
+
+    @abc.abstractmethod
+    def scores(self, rollout: Rollout) -> Sequence[float] | Tensor:
+        """One for each answer of `rollout`, whose batch is on the model's device."""
+
+    def identity(self) -> str:
+        """What it is, for the manifest."""
+        return ""
+
+
+class ModelReward(Reward):
+    """A reward model: the folder of a finished `train reward`."""
+
+    def __init__(self, folder: Path, policy: Policy, settings: PPOSettings, device: str) -> None:
+        """Raises UsageError where `folder` holds no reward model."""
+        head = load_head(folder)
+        opened = load.open_checkpoint(folder, None)
+        dtype = str(policy.dtype).removeprefix("torch.")
+        network = load.load_weights(opened, device, dtype, None)
+        self.folder = folder
+        self.model = RewardModel(network, head).requires_grad_(False).eval()
+        self.same = reads_alike(folder, policy.folder)
+        """Whether it reads the policy's own token ids."""
+        # Nothing is left out of what it scores, so no limit.
+        self.encoder = Encoder(opened, max_length=1 << 40, max_frames=settings.max_frames, fps=settings.fps)
+        self.pad = int(opened.tokenizer.pad_token_id)
+
+    def scores(self, rollout: Rollout) -> Tensor:
+        batch = rollout.batch if self.same else self._read(rollout)
+        weight = next(self.model.parameters())
+        with torch.no_grad():
+            return end_scores(self.model, batch.to(weight.device, weight.dtype))
+
+    def _read(self, rollout: Rollout) -> Batch:
+        """The conversations of `rollout` in the reward model's own ids."""
+        rows = [
+            joined(self.encoder.prompt(record.messages, record.id), self.encoder.answer_ids(text_of(answer)))
+            for record, answer in zip(rollout.records, rollout.answers, strict=True)
+        ]
+        return collate(rows, self.pad)
+
+    def identity(self) -> str:
+        return checkpoint.digest(self.folder)[0]
+
+
+class ImageReward(Reward):
+    """A judge's reward model of a prompt and an image; an answer with several images has their mean score."""
+
+    def __init__(self, name: str, device: str) -> None:
+        """Raises UsageError where there is no such judge."""
+        self.name = name
+        self.scorer = images.reward(name, device=device)
+
+    def scores(self, rollout: Rollout) -> list[float]:
+        pairs = [
+            (number, Path(part.path))
+            for number, answer in enumerate(rollout.answers)
+            for part in answer
+            if isinstance(part, File) and part.modality == "image"
+        ]
+        asked = [
+            user_text(Sample(id=record.id, messages=record.messages))
+            for record in (rollout.records[number] for number, _ in pairs)
+        ]
+        found = self.scorer.score(asked, [path for _, path in pairs])
+        held: list[list[float]] = [[] for _ in rollout.answers]
+        for (number, _), score in zip(pairs, found, strict=True):
+            held[number].append(score)
+        missing = [record.id for record, own in zip(rollout.records, held, strict=True) if not own]
+        if missing:
+            raise EvalAnythingError(
+                f"reward {self.name} scores images, and the answer to record {missing[0]!r} has none"
+            )
+        return [sum(own) / len(own) for own in held]
+
+    def identity(self) -> str:
+        return self.name
+
+
+class FunctionReward(Reward):
+    """A Python function."""
+
+    def __init__(self, function: RewardFunction) -> None:
+        self.function = function
+
+    def scores(self, rollout: Rollout) -> Sequence[float]:
+        return self.function(rollout.records, rollout.answers)
+
+    def identity(self) -> str:
+        name = getattr(self.function, "__qualname__", type(self.function).__qualname__)
+        return f"{self.function.__module__}.{name}"
+
+
+def open_reward(settings: PPOSettings, policy: Policy, device: str) -> Reward:
+    """What `settings.reward` names. Raises UsageError where that is nothing that scores."""
+    name = settings.reward
+    if not name:
+        raise UsageError("reward: expected the folder of a reward model or a judge of images")
+    if "/" in name or local_path(name) is not None:
+        return ModelReward(checkpoint.find(name, None, weights=True)[0], policy, settings, device)
+    return ImageReward(name, device)
+
+
+def reads_alike(one: Path, other: Path) -> bool:
+    """Whether two checkpoints make the same token ids and pixels of a conversation: the files of tokenizer,
+    chat template and processor are the same, byte by byte."""
+    return one.resolve() == other.resolve() or _read(one) == _read(other)
+
+
+def _read(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for pattern in _FILES for path in folder.glob(pattern)}

@@ -9,18 +9,19 @@ from eval_anything.errors import UnknownName
 from eval_anything.suggest import unknown
 
 if TYPE_CHECKING:
-    from eval_anything_train.methods.base import Method
+    from eval_anything_train.methods.base import Training
 
 _CLASSES = {
-    "sft": "SFT",
-    "feedback": "FeedbackModel",
-    "reward": "Reward",
-    "dpo": "DPO",
-    "kto": "KTO",
-    "simpo": "SimPO",
-    "orpo": "ORPO",
+    "sft": "methods.sft:SFT",
+    "feedback": "methods.feedback:FeedbackModel",
+    "reward": "methods.reward:Reward",
+    "dpo": "methods.dpo:DPO",
+    "ppo": "ppo.method:PPO",
+    "kto": "methods.kto:KTO",
+    "simpo": "methods.simpo:SimPO",
+    "orpo": "methods.orpo:ORPO",
 }
-"""Those whose training is the minimisation of a loss over records; each in the module of its name."""
+"""module:class of each."""
 
 
 def names() -> tuple[str, ...]:
@@ -28,10 +29,10 @@ def names() -> tuple[str, ...]:
     return tuple(_CLASSES)
 
 
-def method_class(name: str) -> type[Method[Any, Any]]:
+def method_class(name: str) -> type[Training[Any, Any]]:
     """Raises UnknownName with the nearest right one."""
     if name not in _CLASSES:
         raise UnknownName(unknown("method", name, names()))
-    module = importlib.import_module(f"eval_anything_train.methods.{name}")
-    found: type[Method[Any, Any]] = getattr(module, _CLASSES[name])
+    module, _, kind = _CLASSES[name].partition(":")
+    found: type[Training[Any, Any]] = getattr(importlib.import_module(f"eval_anything_train.{module}"), kind)
     return found

@@ -1,0 +1,133 @@
+"""One training run from its settings: data, checks, policy, method and loop put together."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any, TextIO
+
+import msgspec
+from safetensors import safe_open
+
+from eval_anything.errors import DataError, RunConflict, StorageError
+from eval_anything.models.hf import checkpoint, load
+from eval_anything_train import loop
+from eval_anything_train.checkpoint import checkpoints
+from eval_anything_train.data import source
+from eval_anything_train.data.dataset import DataSet
+from eval_anything_train.loop import Outcome
+from eval_anything_train.manifest import read_manifest
+from eval_anything_train.methods.base import Training
+from eval_anything_train.methods.registry import method_class
+from eval_anything_train.order import Plan
+from eval_anything_train.policy import policy_for
+from eval_anything_train.session import Session
+from eval_anything_train.settings import Settings
+
+_STATE_BYTES = 12
+"""Of a trained parameter in a checkpoint's `trainer/`: its value and two averages, in float32."""
+
+
+def train(method: str, settings: Settings, stream: TextIO | None = sys.stderr) -> Outcome:
+    """Train with `method` as `settings` say, or go on with the unfinished run in `settings.out`.
+
+    `stream`: where progress is shown; None: nowhere. Every process of a run calls this. What can be known
+    before weights are loaded is checked before: raises DataError for data that are empty, broken or of a
+    modality that the checkpoint does not take, RunConflict for a directory that holds something else,
+    StorageError where checkpoints would not fit on the disk; see `loop.train` for what comes later.
+    """
+    kind = _training(method)
+    check_out(Path(settings.out))
+    data = source.load(settings.data, kind.takes, limit=settings.limit)
+    folder, _ = checkpoint.find(settings.model, None, weights=True)
+    check_modalities(data, folder, settings)
+    session = Session(settings)
+    if session.main:
+        check_space(folder, len(data.records), settings, session)
+    shown = stream if session.main else None
+    for note in data.notes if shown else ():
+        print(f"note: {note}", file=shown)
+    trainer = kind(policy_for(settings, reference=kind.needs_reference), settings)
+    for record in data.records:
+        trainer.check(record)
+    return loop.train(trainer, data.records, settings, session, stream)
+
+
+def _training(method: str) -> type[Training[Any, Any]]:
+    if method == "ppo":
+        from eval_anything_train.ppo.method import PPO
+
+        return PPO
+    return method_class(method)
+
+
+def report(outcome: Outcome, *, as_json: bool) -> None:
+    """Say where the trained model is and what can be done with it; only the main process of a run does."""
+    if os.environ.get("RANK", "0") != "0":
+        return
+    if as_json:
+        print(msgspec.json.format(msgspec.json.encode(outcome.manifest), indent=2).decode())
+        return
+    print(f"trained model: {outcome.folder}\n{_next(outcome)}")
+
+
+def _next(outcome: Outcome) -> str:
+    match outcome.manifest.method:
+        case "reward":
+            return f"to use it:     eval-anything train ppo --reward {outcome.folder} ..."
+        case _:
+            return f"to score it:   eval-anything run --model hf/{outcome.folder} --tasks amu"
+
+
+def check_out(folder: Path) -> None:
+    """Raises RunConflict unless `folder` is new, empty, or a training run's."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not folder.is_dir() or read_manifest(folder) is None:
+        raise RunConflict(f"{folder} exists and is no training run: choose another --out")
+
+
+def check_modalities(data: DataSet[Any], folder: Path, settings: Settings) -> None:
+    """Raises DataError where prompts hold what the checkpoint in `folder` does not take. Loads no weights."""
+    takes = load.open_checkpoint(folder, None).capabilities.inputs
+    foreign = [modality for modality in data.inputs if modality not in takes]
+    if foreign:
+        raise DataError(
+            f"{settings.data}: its prompts hold {' and '.join(foreign)}; {settings.model} takes"
+            f" {', '.join(takes)}"
+        )
+
+
+def check_space(folder: Path, records: int, settings: Settings, session: Session) -> None:
+    """Raises StorageError where the disk has no room for the checkpoints of a run that begins with the one in
+    `folder`."""
+    out = Path(settings.out)
+    place = next(path for path in (out.absolute(), *out.absolute().parents) if path.is_dir())
+    parameters = _parameters(folder)
+    weights = parameters * session.dtype.itemsize
+    state = 0 if settings.lora else parameters * _STATE_BYTES
+    plan = Plan(records, settings.epochs, settings.batch_size, settings.accumulate, session.processes)
+    kept = min(settings.keep + 1, plan.steps // settings.save_every) if settings.save_every else 0
+    more = max(0, kept - len(checkpoints(out / "checkpoints")))
+    needed, free = weights + more * (weights + state), shutil.disk_usage(place).free
+    if needed > free:
+        raise StorageError(
+            f"{out}: {_gigabytes(needed)} are needed for the final model and {more} checkpoints at a time,"
+            f" {_gigabytes(free)} are free: choose another --out, or save less (--save-every, --keep)"
+        )
+
+
+def _parameters(folder: Path) -> int:
+    """How many the checkpoint in `folder` has."""
+    total = 0
+    for file in checkpoint.weight_files(folder):
+        with safe_open(file, "pt") as held:
+            total += sum(math.prod(held.get_slice(name).get_shape()) for name in held.keys())  # noqa: SIM118
+    return total
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB"

@@ -28,7 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +43,10 @@ IN_FLIGHT = 40
 BATCH = 16
 SIZES: dict[str, dict[str, Any]] = {
     "hpsv2": {
-        "vision_cfg": {"image_size": 224, "layers": 3, "width": 160, "head_width": 80, "patch_size": 14},
+        "vision_cfg": {"image_size": 224, "layers": 2, "width": 160, "head_width": 80, "patch_size": 14},
         "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2},
     },
-    "image_reward": {"vision": {"width": 192, "depth": 4, "heads": 3, "side": 224, "patch": 16}},
+    "image_reward": {"vision": {"width": 128, "depth": 3, "heads": 2, "side": 224, "patch": 16}},
 }
 
 
@@ -96,8 +96,8 @@ class Stages:
         for file in self.files:
             self.scorer.pixels(load_image(file))
 
-    def forward(self) -> Iterator[tuple[float, float]]:
-        """Seconds of the forward passes alone; some images stand for all."""
+    def forward(self) -> Callable[[], None]:
+        """The forward passes of all images; some stand for the others."""
         from eval_anything.media.convert import load_image
 
         some = [self.scorer.pixels(load_image(file)) for file in self.files[:BATCH]]
@@ -107,7 +107,7 @@ class Stages:
                 batch = self.prompts[start : start + BATCH]
                 self.scorer.run(batch, some[: len(batch)])
 
-        yield seconds(work)
+        return work
 
     def as_reward(self) -> None:
         self.scorer.score(self.prompts, self.files, batch_size=BATCH, workers=1)
@@ -143,8 +143,8 @@ class Stages:
 
         return lambda: asyncio.run(work())
 
-    def run(self, count: int) -> float:
-        """Wall seconds of a whole command on the first `count` images."""
+    def run(self, count: int) -> tuple[float, float]:
+        """Wall and CPU seconds of a whole command on the first `count` images."""
         data = self.scratch / f"{self.name}-{count}"
         data.mkdir()
         (data / "count.txt").write_text(str(count))
@@ -155,42 +155,41 @@ class Stages:
         command += ["--include", str(BENCH / "plugins"), "--tasks", "bench_picture", "--data", str(data)]
         command += ["--judge", self.name, "-J", f"model={self.folder}", "-J", "device=cpu"]
         command += ["-J", f"batch_size={BATCH}", "-J", "workers=1", "--out", str(data / "run")]
+        log = data / "log.txt"
         began = time.perf_counter()
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            sys.exit(f"{' '.join(command)}\n{done.stderr}")
-        return time.perf_counter() - began
+        with log.open("wb") as sink:
+            process = subprocess.Popen(command, stdout=sink, stderr=subprocess.STDOUT)
+            _, status, used = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            sys.exit(f"{' '.join(command)}\n{log.read_text()}")
+        return wall, used.ru_utime + used.ru_stime
 
 
-def measure(name: str, scratch: Path, files: list[Path]) -> list[list[object]]:
+def measure(name: str, scratch: Path, files: list[Path]) -> list[list[str]]:
     stages = Stages(name, scratch, files)
     stages.scorer.score(stages.prompts[:BATCH], files[:BATCH])  # what is done once is done
-    decoding = seconds(stages.decoding)
-    (forward,) = stages.forward()
-    reward = seconds(stages.as_reward)
-    judge = seconds(stages.as_judge())
+    measured = {
+        "decoding alone": seconds(stages.decoding),
+        "forward alone": seconds(stages.forward()),
+        "both, as a reward": seconds(stages.as_reward),
+        "both, as a judge": seconds(stages.as_judge()),
+    }
+    slower = max(measured[stage][0] for stage in ("decoding alone", "forward alone"))
     one, whole = stages.run(1), stages.run(len(files))
-    slower = max(decoding[0], forward[0])
-
-    def row(what: str, wall: float, busy: float | None = None) -> list[object]:
-        cpu = "" if busy is None else f"{1000 * busy / len(files):.2f}"
-        rate = f"{len(files) / wall:.0f}"
-        return [name, what, f"{wall:.2f}", rate, cpu, f"{slower / wall:.0%}"]
-
+    measured["a whole run"] = (whole[0] - one[0], whole[1] - one[1])
+    measured["  with its start"] = whole
     return [
-        row("decoding alone", *decoding),
-        row("forward alone", *forward),
-        row("both, as a reward", *reward),
-        row("both, as a judge", *judge),
-        row("a whole run", whole - one),
         [
             name,
-            "  the same with its start",
-            f"{whole:.2f}",
-            f"{len(files) / whole:.0f}",
-            "",
-            f"{slower / whole:.0%}",
-        ],
+            what,
+            f"{wall:.2f}",
+            f"{len(files) / wall:.0f}",
+            f"{1000 * cpu / len(files):.2f}",
+            f"{slower / wall:.0%}",
+        ]
+        for what, (wall, cpu) in measured.items()
     ]
 
 
@@ -207,6 +206,12 @@ def main() -> None:
             rows += measure(name, scratch, files)
     headers = ["model", "", "wall s", "images/s", "CPU ms/image", "of the slower alone"]
     print(tabulate(rows, headers=headers, disable_numparse=True, colalign=("left", "left", *["right"] * 4)))
+    if any(
+        float(wall) > 1.1 * float(cpu) * args.images / 1000
+        for _, what, wall, _, cpu, _ in rows
+        if "alone" in what
+    ):
+        print("A stage alone waited for a core: other work was running, and no ratio above is worth much.")
 
 
 if __name__ == "__main__":

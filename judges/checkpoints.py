@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -31,13 +32,19 @@ def fetch(judge: str, name: str, commit: str, patterns: Iterable[str], licence: 
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 
-    print(f"weights from the hub: {name} at {commit}; licence: {licence}", file=sys.stderr, flush=True)
+    _tell(f"weights from the hub: {name} at {commit}; licence: {licence}")
     try:
         return Path(snapshot_download(name, revision=commit, allow_patterns=list(patterns)))
     except (HfHubHTTPError, OSError, ValueError) as fault:
         raise UsageError(
             f"judge {judge}, option model: no weights of {name} from the hub: {load.first_line(fault)}"
         ) from None
+
+
+@functools.cache
+def _tell(line: str) -> None:
+    """Once in a process, though the forms of one checkpoint are asked for one after the other."""
+    print(line, file=sys.stderr, flush=True)
 
 
 @dataclasses.dataclass(frozen=True)

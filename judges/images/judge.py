@@ -55,7 +55,7 @@ class ImageJudge(Judge):
     `details["missing"]` says why. Subclasses say where the checkpoint is and how it is loaded.
     """
 
-    transport_options = ("device", "batch_size", "workers")
+    transport_options: ClassVar[tuple[str, ...]] = ("device", "batch_size", "workers")
     packages: ClassVar[tuple[str, ...]] = ()
     """Imported when the model is loaded, and looked for before the run."""
 

@@ -20,7 +20,7 @@ import pytest
 import tiny_rewards
 
 import eval_anything
-from eval_anything.errors import EvalAnythingError, UsageError
+from eval_anything.errors import EvalAnythingError, MissingExtra, UsageError
 from eval_anything.judge import Case, Rubric
 from eval_anything.judges.images.judge import ImageJudge
 from eval_anything.media.convert import load_image, write_png
@@ -200,6 +200,16 @@ def test_check_names_what_is_wrong_before_the_run(lab: Lab, tmp_path: Path) -> N
     hub = {"image_reward": "THUDM/ImageReward", "hpsv2": "xswu/HPSv2"}[lab.name]
     with pytest.raises(UsageError, match=f"judge {lab.name}, option model: .*{hub}"):
         judge(lab.name).check(("image",))  # hubs are offline in tests
+
+
+def test_a_package_that_is_not_installed_is_named_before_the_run(lab: Lab) -> None:
+    class Bare(type(lab.judge())):  # type: ignore[misc]
+        packages = ("a_package_of_nobody",)
+
+    with pytest.raises(
+        MissingExtra, match=r"needs a_package_of_nobody: pip install 'eval-anything\[reward\]'"
+    ):
+        Bare(lab.judge().options).check(("image",))
 
 
 def test_a_tokenizer_is_looked_for_beside_the_weights_and_where_it_is_said_to_be(tmp_path: Path) -> None:

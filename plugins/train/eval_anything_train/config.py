@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -40,7 +41,7 @@ def settings_class(method: str) -> type[Settings]:
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """Some settings and where they come from; later layers win."""
+    """Some settings and where they come from."""
 
     values: Mapping[str, Any]
     where: str
@@ -56,15 +57,19 @@ def flag(path: str) -> str:
     return f"--{path.replace('_', '-')}"
 
 
-def assemble(kind: type[Settings], layers: Iterable[Layer], where: str) -> Settings:
-    """The settings of all `layers`. Raises UnknownName for a key that there is not, with the nearest right
-    one, UsageError for a value that does not fit and for what is missing; `where` begins that message."""
+def assemble(kind: type[Settings], layers: Sequence[Layer], where: str) -> Settings:
+    """The settings of all `layers`, of which later ones win.
+
+    Raises UnknownName for a key that there is not, with the nearest right one, and UsageError for a value that
+    does not fit and for what is missing; `where` begins that message.
+    """
     merged: dict[str, Any] = {}
     for layer in layers:
         check(kind, layer)
         merged = _merged(merged, layer.values)
-    missing = [f"{flag(name)}" for name, one in fields(kind).items() if one.required and name not in merged]
+    missing = [name for name, one in fields(kind).items() if one.required and name not in merged]
     if missing:
+        missing = [name if layers[-1].where else flag(name) for name in missing]
         raise UsageError(f"{where}: {', '.join(missing)} must be given")
     try:
         return msgspec.convert(merged, kind, strict=False)
@@ -106,3 +111,15 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
         if isinstance(value, Mapping) and isinstance(below.get(name), Mapping)
     }
     return {**below, **above, **both}
+
+
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values from Python as a file would have them: paths as text, structures as mappings."""
+    return {
+        name: str(value)
+        if isinstance(value, Path)
+        else msgspec.to_builtins(value)
+        if isinstance(value, msgspec.Struct)
+        else value
+        for name, value in values.items()
+    }

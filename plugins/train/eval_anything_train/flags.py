@@ -19,8 +19,8 @@ _DEST = "setting "
 def add_flags(
     parser: argparse.ArgumentParser, title: str, struct: type[msgspec.Struct], names: Iterable[str]
 ) -> argparse._ArgumentGroup:
-    """An option for each of the fields `names` of `struct`, in a group; nested structures have groups of their
-    own, and dotted names."""
+    """A group with an option for each of the fields `names` of `struct`. Those of nested structures have
+    dotted names and groups of their own."""
     group = parser.add_argument_group(title)
     known = fields(struct)
     for name in names:

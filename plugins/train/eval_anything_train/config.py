@@ -60,8 +60,8 @@ def flag(path: str) -> str:
 def assemble(kind: type[Settings], layers: Sequence[Layer], where: str) -> Settings:
     """The settings of all `layers`, of which later ones win.
 
-    Raises UnknownName for a key that there is not, with the nearest right one, and UsageError for a value that
-    does not fit and for what is missing; `where` begins that message.
+    Raises UnknownName for a key that there is not, with the nearest right one, and UsageError for values that
+    do not fit and for what is missing; `where` begins that message.
     """
     merged: dict[str, Any] = {}
     for layer in layers:

@@ -139,6 +139,12 @@ def test_halves_are_near(tmp_path: Path) -> None:
         assert found != full
 
 
+def test_norms_have_the_published_epsilon(scorer: HPSv2Scorer) -> None:
+    norms = [m for m in scorer._model.modules() if isinstance(m, torch.nn.LayerNorm)]
+    assert {norm.eps for norm in norms} == {1e-5}
+    assert len(norms) == 3 + 2 * (2 + 2)
+
+
 def test_the_published_model_is_vit_h_14() -> None:
     """OpenCLIP's model card: 986 million parameters."""
     import msgspec

@@ -150,6 +150,15 @@ def test_halves_are_near_and_the_head_stays_exact(tmp_path: Path) -> None:
         assert found != full
 
 
+def test_norms_have_the_published_epsilons(scorer: ImageRewardScorer) -> None:
+    """Too small to show in a score of the tiny model, and not in the tensors."""
+    found: dict[str, set[float]] = {"visual_encoder": set(), "text_encoder": set(), "mlp": set()}
+    for name, module in scorer._model.named_modules():
+        if isinstance(module, torch.nn.LayerNorm):
+            found[name.partition(".")[0]].add(module.eps)
+    assert found == {"visual_encoder": {1e-6}, "text_encoder": {1e-12}, "mlp": set()}
+
+
 def test_the_published_model_has_as_many_weights_as_its_parts() -> None:
     """ViT-L/16 without its classifier (303.3 million), BERT-base with cross attention and two more words."""
     from eval_anything.judges import weights

@@ -10,6 +10,7 @@ from typing import Any
 
 from eval_anything.cli.main import Parser
 from eval_anything_train import config, flags, presets
+from eval_anything_train.examples import EXAMPLES as OF_METHODS
 from eval_anything_train.fields import fields
 from eval_anything_train.settings import Settings
 
@@ -21,17 +22,15 @@ EXAMPLES = """  eval-anything train dpo --model llava-hf/llava-1.5-7b-hf --data 
 
 An unfinished run goes on where it stopped: the same command again."""
 _METHODS = {
-    "sft": "imitate answers (supervised fine-tuning)",
-    "feedback": "a feedback model: critique and refinement of answers, for llf",
-    "reward": "a reward model, for ppo",
-    "dpo": "direct preference optimisation",
-    "ppo": "reinforcement learning from a reward model",
-    "llf": "learning from language feedback: all its stages",
-    "kto": "answers that are good or bad, without pairs",
-    "simpo": "preferences without a reference model",
-    "orpo": "imitation and preferences in one, without a reference model",
+    "sft": "imitate answers (supervised fine-tuning); of pairs, the chosen ones",
+    "feedback": "a feedback model, which writes critique and refinement of an answer; for llf",
+    "reward": "a reward model, which scores answers; for ppo and llf",
+    "dpo": "direct preference optimisation on pairs",
+    "ppo": "reinforcement learning: the model's own answers, scored by a reward model",
+    "kto": "answers that are good or bad; of pairs, both as single ones",
+    "simpo": "pairs without a reference model, by average log-probabilities",
+    "orpo": "imitation and pairs in one, without a reference model",
 }
-_EXAMPLES = {name: f"  eval-anything train {name} " for name in config.METHODS}
 _WHAT = ("model", "data", "out", "limit")
 
 
@@ -55,7 +54,7 @@ class MethodParser(Parser):
         super().__init__(
             usage=f"eval-anything train {method} --model PATH_OR_ID --data DATA --out DIR [settings]",
             description=f"{_METHODS[method][0].upper()}{_METHODS[method][1:]}.",
-            epilog=f"examples:\n{_EXAMPLES.get(method, '')}",
+            epilog=f"examples:\n{OF_METHODS[method]}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
             **given,

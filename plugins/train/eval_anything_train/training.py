@@ -20,7 +20,6 @@ from eval_anything_train.data import source
 from eval_anything_train.data.dataset import DataSet
 from eval_anything_train.loop import Outcome
 from eval_anything_train.manifest import read_manifest
-from eval_anything_train.methods.base import Training
 from eval_anything_train.methods.registry import method_class
 from eval_anything_train.order import Plan
 from eval_anything_train.policy import policy_for
@@ -39,7 +38,7 @@ def train(method: str, settings: Settings, stream: TextIO | None = sys.stderr) -
     modality that the checkpoint does not take, RunConflict for a directory that holds something else,
     StorageError where checkpoints would not fit on the disk; see `loop.train` for what comes later.
     """
-    kind = _training(method)
+    kind = method_class(method)
     check_out(Path(settings.out))
     data = source.load(settings.data, kind.takes, limit=settings.limit)
     folder, _ = checkpoint.find(settings.model, None, weights=True)
@@ -54,14 +53,6 @@ def train(method: str, settings: Settings, stream: TextIO | None = sys.stderr) -
     for record in data.records:
         trainer.check(record)
     return loop.train(trainer, data.records, settings, session, stream)
-
-
-def _training(method: str) -> type[Training[Any, Any]]:
-    if method == "ppo":
-        from eval_anything_train.ppo.method import PPO
-
-        return PPO
-    return method_class(method)
 
 
 def report(outcome: Outcome, *, as_json: bool) -> None:

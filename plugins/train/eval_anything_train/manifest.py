@@ -86,7 +86,7 @@ def planned(
     return Manifest(
         method=method.name,
         command=tuple(sys.argv),
-        settings=msgspec.to_builtins(settings),
+        settings=_plain(settings),
         records=len(records),
         steps=steps,
         data=data,
@@ -94,18 +94,19 @@ def planned(
         code=code_version(),
         versions=versions(_LIBRARIES),
         environment=session.environment(),
-        identity={
-            **identity(method.name, settings, data, parent, session.processes),
-            **(method.identity() if session.main else {}),
-        },
+        identity=_plain(
+            {
+                **identity(method.name, settings, data, parent, session.processes),
+                **(method.identity() if session.main else {}),
+            }
+        ),
         started=now(),
     )
 
 
 def identity(method: str, settings: Settings, data: str, parent: Parent, processes: int) -> dict[str, Any]:
     """What decides the result, as plain values."""
-    values: dict[str, Any] = msgspec.to_builtins(settings)
-    left = {name: v for name, v in values.items() if name not in FREE | _NAMED_BY_CONTENT}
+    left = {name: v for name, v in _plain(settings).items() if name not in FREE | _NAMED_BY_CONTENT}
     return {
         "method": method,
         "settings": left,
@@ -115,10 +116,15 @@ def identity(method: str, settings: Settings, data: str, parent: Parent, process
     }
 
 
+def _plain(value: Any) -> dict[str, Any]:
+    """`value` as it will be read back from JSON."""
+    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(value))
+    return found
+
+
 def check_same(folder: Path, old: Manifest, new: Manifest) -> None:
     """Raises RunConflict, showing the differences, unless `new` can go on with `old`."""
-    plain = msgspec.json.decode(msgspec.json.encode(new.identity))
-    lines = differences(old.identity, plain)
+    lines = differences(old.identity, new.identity)
     if lines:
         shown = "".join(f"\n  {line}" for line in lines[:8])
         more = f"\n  and {len(lines) - 8} more" if len(lines) > 8 else ""

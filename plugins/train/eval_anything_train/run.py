@@ -54,16 +54,23 @@ class Run:
         """Where the trained checkpoint will be."""
         self.manifest = manifest
         self._metrics = self._open() if session.main else None
-        session.wait()
+        try:
+            self._begin(session, stream)
+        except BaseException:
+            self._close()
+            raise
+
+    def _begin(self, session: Session, stream: TextIO | None) -> None:
+        session.wait()  # until the main process has looked at the directory
         self.finished = self.final.is_dir()
         """Whether an earlier session has done it all."""
         found = checkpoints(self._checkpoints)
         self.resumed: Path | None = found[-1][1] / "trainer" if found and not self.finished else None
         self.state = state.read_state(self.resumed) if self.resumed else None
-        self.step = manifest.steps if self.finished else self.state.step if self.state else 0
+        self.step = self.manifest.steps if self.finished else self.state.step if self.state else 0
         """Optimiser steps done."""
         self._progress = Progress(
-            manifest.steps, self.step, settings.log_every, stream if session.main else None
+            self.manifest.steps, self.step, self.settings.log_every, stream if session.main else None
         )
         if self._metrics is not None:
             self._metrics.cut(self.step)
@@ -109,6 +116,9 @@ class Run:
 
     def __exit__(self, *_: object) -> None:
         self._progress.__exit__()
+        self._close()
+
+    def _close(self) -> None:
         if self._metrics is not None:
             self._metrics.close()
 

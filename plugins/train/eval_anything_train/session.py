@@ -192,4 +192,5 @@ def adamw(module: torch.nn.Module, settings: Settings, *, fused: bool = False) -
         for group, decay in ((matrices, settings.weight_decay), (vectors, 0.0))
         if group
     ]
-    return torch.optim.AdamW(groups, lr=settings.lr, betas=settings.betas, fused=fused)
+    first, second = (float(beta) for beta in settings.betas)
+    return torch.optim.AdamW(groups, lr=settings.lr, betas=(first, second), fused=fused)

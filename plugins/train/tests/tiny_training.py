@@ -22,6 +22,7 @@ from eval_anything_train.policy import policy_for
 from eval_anything_train.settings import Settings
 from eval_anything_train.values import Demonstration
 
+torch.set_num_threads(1)  # more wait for one another longer than they compute
 WORDS = ("red", "blue", "yes", "no", "the image", "what sound")
 
 

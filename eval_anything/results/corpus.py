@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from eval_anything.stats.metrics import Measurement
 
 RESAMPLES = 200
 """Fewer than means have: each one costs a whole computation of the task's own."""
-_SLOW_S = 0.05
+_SLOW_S = 0.02
 """Numbers that take longer than this have no interval."""
 
 Items = Sequence[tuple[str, Any]]
@@ -56,10 +57,9 @@ def with_corpus(
         return measured
     with journal.open("rb") as file:
         rows = _rows(file, task)
+    make = _maker(task.plan.name, include)
     return [
-        _made(found, wanted[found.result.name], rows, _maker(task.plan.name, include), seed)
-        if found.result.name in wanted
-        else found
+        _made(found, wanted[found.result.name], rows, make, seed) if found.result.name in wanted else found
         for found in measured
     ]
 
@@ -76,10 +76,14 @@ def _rows(file: BinaryIO, task: TaskScan) -> list[_Row]:
 
 
 def _maker(task: str, include: Iterable[str]) -> Callable[[str, Items], float]:
-    def make(how: str, items: Items) -> float:
+    @functools.cache
+    def found() -> Any:
         from eval_anything.registry import Plugins
 
-        number: float = Plugins(include).tasks.get(task).corpus(how, items)
+        return Plugins(include).tasks.get(task)
+
+    def make(how: str, items: Items) -> float:
+        number: float = found().corpus(how, items)
         return number
 
     return make

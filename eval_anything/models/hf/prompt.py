@@ -94,7 +94,7 @@ class Prompter:
 
         Raises BadRequest for what the model cannot take, MediaError for a file that cannot be decoded.
         """
-        if request.plain:
+        if request.plain or not request.messages:
             return self._as_it_is(request)
         if not self.opened.capabilities.chat:
             raise BadRequest(f"{self.opened.folder} {NO_TEMPLATE}")

@@ -40,7 +40,7 @@ class HFOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Most frames of one video; longer ones are sampled evenly."""
     fps: Annotated[float, msgspec.Meta(gt=0)] = 1.0
     """Frames per second of video, as far as `max_frames` allows."""
-    chat_template: Path | None = None
+    chat_template: str | None = None
     """A Jinja file in place of the checkpoint's chat template. A checkpoint without one takes plain prompts
     alone."""
 
@@ -64,7 +64,12 @@ class HFModel(Model):
 
     @functools.cached_property
     def opened(self) -> load.Opened:
-        return load.open_checkpoint(self.folder(weights=False)[0], self.options.chat_template)
+        return load.open_checkpoint(self.folder(weights=False)[0], self._template)
+
+    @property
+    def _template(self) -> Path | None:
+        given = self.options.chat_template
+        return None if given is None else Path(given).expanduser()
 
     def capabilities(self) -> Capabilities:
         return self.opened.capabilities
@@ -74,7 +79,7 @@ class HFModel(Model):
         load.libraries()
         dtype = load.resolve_dtype(self.options.dtype, load.resolve_device(self.options.device))
         which = {"commit": commit} if commit else {"checkpoint": checkpoint.digest(folder)[0]}
-        given = load.read_template(self.options.chat_template)
+        given = load.read_template(self._template)
         template = {} if given is None else {"chat_template": hashlib.sha256(given.encode()).hexdigest()}
         return {**which, **template, "dtype": dtype}
 
@@ -132,7 +137,7 @@ class HFModel(Model):
 
         if prompt.images or prompt.audio or prompt.videos:
             raise BadRequest("the likelihood of a text is taken after text alone, not after media")
-        job = ScoreJob(prompt, continuation, whole=request.plain and not request.messages)
+        job = ScoreJob(prompt, continuation, whole=not request.messages)
         scored = await self._batcher.submit(job, job.batch_key)
         usage = Usage(requests=1, input_tokens=scored.input_tokens)
         return Response(likelihood=scored.likelihood, usage=usage, notes=tuple(prompt.notes))

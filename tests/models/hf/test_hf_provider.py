@@ -166,7 +166,7 @@ def test_extra_parameters(lab: Lab) -> None:
 def test_thinking_that_the_template_opens(lab: Lab) -> None:
     template = lab.root / "thinking.jinja"
     template.write_text("{{ messages[0]['content'] }}<think>\n")
-    options = HFOptions(dtype="float32", device="cpu", chat_template=template)
+    options = HFOptions(dtype="float32", device="cpu", chat_template=str(template))
     (response,) = lab.ask("tiny_llama", [request("a")], options)
     assert isinstance(response.parts[0], Reasoning)
     assert response.text == ""
@@ -192,7 +192,7 @@ def test_identity_follows_the_weights(lab: Lab) -> None:
 
 def test_identity_follows_the_given_template(lab: Lab) -> None:
     template = lab.root / "given.jinja"
-    model = HFModel(str(lab.folder("tiny_llama")), HFOptions(device="cpu", chat_template=template))
+    model = HFModel(str(lab.folder("tiny_llama")), HFOptions(device="cpu", chat_template=str(template)))
     seen = []
     for text in ("a", "b"):
         template.write_text(text)

@@ -19,6 +19,28 @@ def test_a_wrong_name_gets_the_nearest_right_one() -> None:
         Plugins().tasks.get("amuu")
 
 
+def test_a_plugin_may_stand_for_many_names(tmp_path: Path, text_task: str) -> None:
+    many = Path(text_task).read_text().replace('name = "text_task"', 'name = "many"')
+    method = (
+        "    @classmethod\n    def named(cls, rest):\n"
+        '        return type(cls.__name__, (cls,), {"name": f"many:{rest}"})\n\n    def open('
+    )
+    (tmp_path / "many.py").write_text(many.replace("    def open(", method))
+    tasks = Plugins([tmp_path / "many.py"]).tasks
+    assert tasks.get("many:a:b").name == "many:a:b"
+    assert tasks.get("many").name == "many"
+    assert "many:a" not in tasks.names()
+
+
+def test_a_plugin_that_stands_for_itself_takes_no_further_name() -> None:
+    with pytest.raises(UsageError, match="task amu takes no name after it: amu:x"):
+        Plugins().tasks.get("amu:x")
+    with pytest.raises(UnknownName, match="unknown judge 'rubric:x'"):
+        Plugins().judges.get("rubric:x")
+    with pytest.raises(UnknownName, match="unknown task 'nobody:x'"):
+        Plugins().tasks.get("nobody:x")
+
+
 def test_included_plugins_are_found_by_their_classes(text_task: str) -> None:
     plugins = Plugins([text_task])
     assert plugins.tasks.get("text_task").title == "Numbered questions"

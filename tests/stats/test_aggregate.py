@@ -56,3 +56,11 @@ def test_names_in_a_tree_differ() -> None:
         Tree(headline=leaf("a"), others=(leaf("b", parts=(leaf("a"),)),))
     with pytest.raises(ValueError, match="without a name"):
         Tree(headline=leaf(""))
+
+
+def test_what_is_made_of_all_rows_at_once_is_no_part_of_a_mean() -> None:
+    whole = Metric(name="f1", column="pairs", corpus="f1")
+    with pytest.raises(ValueError, match="'mean': what is made of all rows at once has no mean with others"):
+        Metric(name="mean", parts=(whole, Metric(name="acc", column="acc")))
+    with pytest.raises(ValueError, match="corpus is not for it"):
+        Metric(name="mean", parts=(Metric(name="acc"),), corpus="f1")

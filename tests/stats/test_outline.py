@@ -64,3 +64,19 @@ def test_what_is_taken_of_the_rows() -> None:
 def test_the_scale_of_scores_is_that_of_a_mean_of_them(tree: Tree, scale: tuple[float, float] | None) -> None:
     assert outline(tree).value_scale() == scale
     assert outline(MEANS).value_scale() == (1, 10)
+
+
+def test_a_metric_may_have_another_better_end_than_its_tree() -> None:
+    perplexity = Metric(name="perplexity", column="ll", corpus="perplexity", higher_is_better=False)
+    accuracy = Metric(name="acc", column="acc")
+    shown = outline(Tree(headline=accuracy, others=(perplexity,)))
+    assert (shown.better(accuracy), shown.better(perplexity)) == (True, False)
+    worse = outline(Tree(headline=accuracy, others=(perplexity,), higher_is_better=False))
+    assert (worse.better(accuracy), worse.better(perplexity)) == (False, False)
+
+
+def test_what_is_made_of_all_rows_at_once_is_no_mean_of_a_component() -> None:
+    whole = Metric(name="f1", column="pairs", corpus="f1")
+    shown = outline(Tree(headline=whole, others=(Metric(name="acc", column="acc"),)))
+    assert shown.columns() == {"acc"}
+    assert shown.value_scale() is None

@@ -2,8 +2,8 @@
 
 TRL's trainers are given our ids, as columns that they take for tokenized already or as what their collators
 make, because its way from text to ids is another. What is compared is the trainer's own loss on its own copy
-of the model. ORPO: TRL's imitation term is over the prompt too, as in the code of the paper's authors; ours is
-over the answer, as in the paper. So its odds-ratio term is compared, and the imitation with that of TRL's CPO.
+of the model. ORPO: TRL's imitation term is over the prompt too, as in the code of the paper's authors; ours
+is over the answer, as in the paper. So its odds-ratio term is compared, and the imitation with that of CPO.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def test_dpo(folder: Path, tmp_path: Path) -> None:
 
 
 def test_dpo_with_images(vision: Path, files: train_kit.Media, tmp_path: Path) -> None:
-    """TRL's loss on the tensors of our collator: its own one has no row without an image beside others."""
+    """TRL's loss on our collator's tensors, in which one pair has no image."""
     from datasets import Dataset
     from PIL import Image
     from trl import DPOConfig, DPOTrainer

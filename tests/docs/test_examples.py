@@ -1,6 +1,7 @@
 """Every example in the README and in docs/ does what the page says.
 
-```console blocks are run, line by line; ```python blocks that begin with `# name.py` are files beside them;
+```console blocks are run, line by line; ```python and ```yaml blocks that begin with `# name.py` or
+`# name.yaml` are files beside them;
 ```sh blocks show commands that need a server, a GPU or the hub: their options are checked, nothing is run.
 """
 
@@ -18,6 +19,7 @@ from eval_anything.cli import run as run_verb
 from eval_anything.cli.main import Parser
 from eval_anything.registry import Plugins
 from eval_anything.run.assembly import expand
+from eval_anything_train import cli as train_verb
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -48,8 +50,8 @@ def in_shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("page", [p for p in PAGES if shown(p)], ids=lambda p: p.name)
 def test_commands_work(page: Path, tmp_path: Path) -> None:
-    for text in blocks(page, "python"):
-        if name := re.match(r"# (\w+\.py)\n", text):
+    for text in (*blocks(page, "python"), *blocks(page, "yaml")):
+        if name := re.match(r"# (\w+\.(py|yaml))\n", text):
             (tmp_path / name.group(1)).write_text(text)
     with in_thread(OpenAIServer("I see three red circles. Rating: [[6]]")) as server:
         for command in shown(page):
@@ -67,6 +69,10 @@ def test_options_of_commands_that_need_more_are_right(page: Path) -> None:
             parser = Parser(allow_abbrev=False)
             run_verb.add_arguments(parser)
             assert run_verb._config(parser.parse(words[2:])).tasks
+        elif words[:2] == ["eval-anything", "train"] and "--config" not in words:
+            parser = Parser(allow_abbrev=False)
+            train_verb.add_arguments(parser)
+            assert train_verb.settings_of(parser.parse(words[2:])).out
 
 
 @pytest.mark.parametrize("name", [*(p.name for p in PAGES if blocks(p, "sh")), "run --help"])

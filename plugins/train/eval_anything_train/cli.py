@@ -20,7 +20,15 @@ EXAMPLES = """  eval-anything train dpo --model llava-hf/llava-1.5-7b-hf --data 
   eval-anything run --model hf/runs/dpo/final --tasks llava_bench_coco
   eval-anything train dpo --help
 
-An unfinished run goes on where it stopped: the same command again."""
+An unfinished run goes on where it stopped: the same command again.
+
+what --data may be:
+  align-anything:ti2t              a subtask of PKU-Alignment/align-anything, from the hub
+  OWNER/NAME[@REVISION][:SUBTASK]  another repository of the hub with files in such columns
+  FILE or FOLDER[:SUBTASK]         .jsonl, .json or .parquet in such columns, or in the project's schema
+  safesora:FOLDER, intermt:FOLDER  their own files; :DIMENSION for another preference than the overall one
+  synthetic:ti2t[,n=N,seed=S]      the synthetic twin of a subtask: real files, made here
+Pairs serve every method: their chosen answers sft, their feedback feedback, their prompts ppo."""
 _METHODS = {
     "sft": "imitate answers (supervised fine-tuning); of pairs, the chosen ones",
     "feedback": "a feedback model, which writes critique and refinement of an answer; for llf",

@@ -38,7 +38,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     model: str
     """Checkpoint to begin with: a folder or a hub id."""
     data: str
-    """Data set: a name, a file or a folder."""
+    """Records to train on: align-anything:ti2t, synthetic:ti2t, a file, a folder; `eval-anything train --help`
+    has all forms."""
     out: str
     """Directory of the run. An unfinished run in it is resumed."""
     epochs: Count = 3

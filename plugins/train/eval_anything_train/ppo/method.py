@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from eval_anything_train.collate import Batch
+from eval_anything_train.data import source
 from eval_anything_train.encode import TooLongError
 from eval_anything_train.manifest import data_fingerprint
 from eval_anything_train.methods.base import Training
@@ -50,7 +51,9 @@ class PPO(Training[Prompt, Question]):
         self.critic = open_critic(settings, policy, self.reward)
         self.imitation = SFT(policy, settings)
         """How demonstrations are read."""
-        self.ptx = tuple(_demonstrations(settings) if ptx is None else ptx)
+        if ptx is None:
+            ptx = source.load(settings.ptx_data, Demonstration).records if settings.ptx_data else ()
+        self.ptx = tuple(ptx)
         for record in self.ptx:
             self.imitation.check(record)
 
@@ -78,11 +81,3 @@ class PPO(Training[Prompt, Question]):
 
     def stepper(self, records: Sequence[Prompt], run: Run) -> Stepper:
         return PPOStepper(self, records, run)
-
-
-def _demonstrations(settings: PPOSettings) -> Sequence[Demonstration]:
-    if not settings.ptx_data:
-        return ()
-    from eval_anything_train.data.source import read
-
-    return read(settings.ptx_data, Demonstration)

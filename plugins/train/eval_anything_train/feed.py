@@ -51,31 +51,31 @@ class Feed:
     def steps(self, start: int = 0) -> Iterator[tuple[Step, list[Micro]]]:
         """The steps from `start` on. Raises the DataError of a record when its step is due."""
         numbers = range(start, self.plan.steps)
-        steps = (self.plan.step(number) for number in numbers)
-        cells = (cells[self.process] for number in numbers for cells in self.plan.step(number).cells)
-        micros = self._ahead(cells)
+        micros = self._ahead(self.plan.step(number) for number in numbers)
         try:
-            for step in steps:
+            for number in numbers:
+                step = self.plan.step(number)
                 yield step, [next(micros) for _ in step.cells]
         finally:
             micros.close()
 
-    def _ahead(self, cells: Iterable[Cell]) -> Generator[Micro]:
-        """The batches of `cells`; as many are made beforehand as a step has, and one for each thread."""
+    def _ahead(self, steps: Iterable[Step]) -> Generator[Micro]:
+        """The batches of `steps`; as many are made beforehand as a step has, and one for each thread."""
         ahead = self.settings.accumulate + self.settings.workers
         waiting: deque[Future[Micro]] = deque()
         pool = ThreadPoolExecutor(self.settings.workers, thread_name_prefix="encode")
         try:
-            for cell in cells:
-                waiting.append(pool.submit(self._micro, cell))
-                if len(waiting) > ahead:
-                    yield waiting.popleft().result()
+            for step in steps:
+                for cells in step.cells:
+                    waiting.append(pool.submit(self._micro, cells[self.process], step))
+                    if len(waiting) > ahead:
+                        yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _micro(self, cell: Cell) -> Micro:
+    def _micro(self, cell: Cell, step: Step) -> Micro:
         items = [item for item in map(self._item, cell) if item is not None]
         skipped = len(cell) - len(items)
         if items:
@@ -83,8 +83,8 @@ class Feed:
             return Micro(batch, self.method.weight(batch), len(items), batch.tokens, skipped)
         if self.plan.processes == 1:
             return Micro(None, 0.0, skipped=skipped)
-        # The other processes exchange gradients with this one: it takes part with any record that it can.
-        return Micro(self.method.collate([self._stand_in()]), 0.0, skipped=skipped)
+        # The other processes exchange gradients with this one: it takes part with a record of theirs.
+        return Micro(self.method.collate([self._stand_in(step)]), 0.0, skipped=skipped)
 
     def _item(self, index: int) -> Any | None:
         try:
@@ -94,8 +94,9 @@ class Feed:
                 return None
             raise
 
-    def _stand_in(self) -> Any:
-        found = (self._item(index) for index in range(len(self.records)))
+    def _stand_in(self, step: Step) -> Any:
+        """A record of the same step, so that no parameter gets a gradient (of zeros) that would have none."""
+        found = (self._item(index) for index in (*step.indices, *range(len(self.records))))
         item = next((item for item in found if item is not None), None)
         if item is None:
             raise DataError(f"every record is longer than max_length, {self.settings.max_length} tokens")

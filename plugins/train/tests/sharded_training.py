@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-import msgspec
 import torch
-from tiny_training import Imitate, demonstrations
+from tiny_training import Imitate, demonstrations, job
 from torch.distributed.fsdp import fully_shard
 
 from eval_anything_train.logprobs import unwrapped
@@ -34,7 +32,7 @@ class Sharding(Session):
 
 
 if __name__ == "__main__":
-    asked = msgspec.json.decode(Path(sys.argv[1]).read_bytes())
-    settings = msgspec.convert(asked["settings"], Settings)
-    method = Imitate(policy_for(settings), settings)
-    train(method, demonstrations(asked["records"]), settings, Sharding(settings), stream=None)
+    for asked in map(job, sys.argv[1:]):
+        settings = asked.settings
+        method = Imitate(policy_for(settings), settings)
+        train(method, demonstrations(asked.records), settings, Sharding(settings), stream=None)

@@ -11,7 +11,7 @@ import pytest
 import tiny_models
 import torch
 from safetensors.torch import load_file
-from tiny_training import Imitate, demonstrations, run_tiny, settings_of
+from tiny_training import Imitate, Poisoned, demonstrations, run_tiny, settings_of
 from torch import Tensor
 
 from eval_anything.errors import DataError
@@ -131,14 +131,6 @@ def test_a_step_of_nothing_but_skipped_records_changes_nothing(model: Path, tmp_
         assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-class Poisoned(Imitate):
-    """Its loss is no number for one record."""
-
-    def loss(self, module: torch.nn.Module, batch: Batch) -> tuple[Tensor, Metrics]:
-        loss, metrics = super().loss(module, batch)
-        return (loss * float("nan") if "r3" in batch.ids else loss), metrics
-
-
 class Steep(Imitate):
     """Its loss is a number whose gradient is none, for one record."""
 
@@ -152,8 +144,14 @@ class Steep(Imitate):
     [(Poisoned, "the loss is nan", 1), (Steep, "the gradient's norm is nan", 2)],
 )
 def test_a_loss_that_is_no_number_stops_before_the_update_and_names_the_records(
-    model: Path, tmp_path: Path, method: type[Imitate], what: str, named: int
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    method: type[Imitate],
+    what: str,
+    named: int,
 ) -> None:
+    monkeypatch.setattr(Poisoned, "record", "r3")
     settings = settings_of(
         model, tmp_path / "out", batch_size=1, accumulate=2, epochs=1, save_every=1, keep=9
     )

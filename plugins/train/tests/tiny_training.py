@@ -12,6 +12,7 @@ import msgspec
 import torch
 from torch import Tensor
 
+from eval_anything.errors import EvalAnythingError
 from eval_anything.values import File, Message, Text
 from eval_anything_train.collate import Batch, collate
 from eval_anything_train.encode import Encoded
@@ -79,11 +80,39 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", **more}
 
 
+class Job(msgspec.Struct, kw_only=True):
+    """What a process of its own is to train."""
+
+    settings: Settings
+    records: int
+    image: str | None = None
+    poisoned: str | None = None
+    """The record whose loss is no number."""
+
+
+class Poisoned(Imitate):
+    """Its loss is no number for one record."""
+
+    record: str | None = None
+
+    def loss(self, module: torch.nn.Module, batch: Batch) -> tuple[Tensor, Metrics]:
+        loss, metrics = super().loss(module, batch)
+        return (loss * float("nan") if self.record in batch.ids else loss), metrics
+
+
+def job(path: str) -> Job:
+    return msgspec.json.decode(Path(path).read_bytes(), type=Job)
+
+
 def main(path: str) -> None:
-    """Train as the JSON file `path` says: settings, number of records, image or null. For processes."""
-    asked = msgspec.json.decode(Path(path).read_bytes())
-    image = Path(asked["image"]) if asked.get("image") else None
-    run_tiny(msgspec.convert(asked["settings"], Settings), demonstrations(asked["records"], image))
+    """Do the job in the file `path`."""
+    asked = job(path)
+    Poisoned.record = asked.poisoned
+    records = demonstrations(asked.records, Path(asked.image) if asked.image else None)
+    try:
+        run_tiny(asked.settings, records, Poisoned)
+    except EvalAnythingError as fault:
+        sys.exit(f"{type(fault).__name__}: {fault}")
 
 
 if __name__ == "__main__":

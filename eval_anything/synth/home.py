@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def twin_folder(task: "type[Task]", n: int | None, seed: int) -> Path:
     """The folder of the twin, written first if it is not there."""
     size = "default" if n is None else n
-    folder = home() / "synthetic" / f"{task.name}-v{task.version}-n{size}-seed{seed}"
+    name = task.name.replace(":", "-").replace("/", "-")  # of a plug-in that stands for many
+    folder = home() / "synthetic" / f"{name}-v{task.version}-n{size}-seed{seed}"
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         task.write_synthetic(folder, n, seed)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from eval_anything.errors import DataError, StorageError
-from eval_anything.synth.home import write_whole
+from eval_anything.synth.home import twin_folder, write_whole
 
 
 def fill(folder: Path) -> None:
@@ -44,3 +44,18 @@ def test_anything_else_is_not_touched(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match="exists and does not hold this twin"):
         write_whole(tmp_path / "twin", fill, ("a",))
     assert (tmp_path / "twin" / name).read_text() == "mine"
+
+
+def test_names_of_many_tasks_of_one_plug_in_are_safe_in_paths() -> None:
+    made: list[Path] = []
+
+    class Many:
+        name, version = "many:a/b", "1"
+
+        @classmethod
+        def write_synthetic(cls, out: Path, n: int | None, seed: int) -> None:
+            made.append(out)
+            out.mkdir()
+
+    folder = twin_folder(Many, 3, 1)  # type: ignore[arg-type]
+    assert made == [folder] and folder.name == "many-a-b-v1-n3-seed1"

@@ -55,7 +55,7 @@ class Form(abc.ABC):
 
 
 class Annotated(Form):
-    """Two answers of which one won."""
+    """Two answers of which one won. The same rows are records whatever kind is asked for."""
 
     def __init__(self, columns: c.Columns, of: c.Subtask) -> None:
         """Raises DataError for a column that is missing."""

@@ -13,7 +13,7 @@ from eval_anything.errors import DataError
 from eval_anything.records import place
 from eval_anything.values import Part, Text
 from eval_anything_train.data import files, schema, tables
-from eval_anything_train.data.annotated import EMPTY, NOTHING_ASKED, Annotated, Left
+from eval_anything_train.data.annotated import EMPTY, NOTHING_ASKED, Annotated, Form, Left
 from eval_anything_train.data.cells import Row
 from eval_anything_train.data.columns import Columns, Subtask
 from eval_anything_train.data.forms import form_of
@@ -28,24 +28,45 @@ class Local(Reader):
     """Reads files whose form each one's columns tell."""
 
     def __init__(self, about: About, of: Subtask | None, places: Places) -> None:
-        self.about = about
+        """Raises DataError where the first file cannot be read, or lacks columns."""
         self._subtask = of
         self._places = places
+        self._held: dict[Path, list[str]] = {}
+        form = self._form(about.files[0])
+        told = form.subtask.short if isinstance(form, Annotated) else ""
+        self.about = msgspec.structs.replace(about, subtask=about.subtask or told)
 
     def items(self, kind: type[Any]) -> Iterator[Item]:
         for path in self.about.files:
-            held = tables.columns(path)
-            yield from _own(path) if _is_own(held) else self._rows(path, held, kind)
+            form = self._form(path)
+            yield from self._own(path) if form is None else self._rows(path, form, kind)
 
-    def _rows(self, path: Path, held: list[str], kind: type[Any]) -> Iterator[Item]:
-        form = form_of(Columns(path, held), self._subtask)
+    def _form(self, path: Path) -> Form | None:
+        """None: the project's schema, whose lines say what is wrong with them."""
+        if path not in self._held:
+            self._held[path] = tables.columns(path)
+        held = self._held[path]
+        return None if "messages" in held else form_of(Columns(path, held), self._subtask)
+
+    def _own(self, path: Path) -> Iterator[Item]:
+        for number, line in tables.lines(path):
+            where = place(path, number)
+            record = schema.decode(line, where, partial(self._found, where))
+            if not record.id:
+                record = msgspec.structs.replace(record, id=f"{tables.stem(path)}-{number}")
+            yield Item(number, place(path, number, record, _ID), _whole(record))
+
+    def _found(self, where: str, name: str) -> str:
+        return str(self._places.find(name, where))
+
+    def _rows(self, path: Path, form: Form, kind: type[Any]) -> Iterator[Item]:
         if not form.pairs and kind not in (Demonstration, Prompt):
             raise DataError(
                 f"{path}: its rows have answers to imitate and none that is better or worse than another:"
                 f" demonstrations or prompts, not {kind.__name__.lower()} records"
             )
         keeper = Keeper(self._places)
-        named = {_ID} & set(held)
+        named = {_ID} & set(self._held[path])
         for number, row in tables.rows(path, form.columns | named):
             where = place(path, number, row, _ID)
             made = form.read(row, where, keeper, kind)
@@ -76,33 +97,11 @@ def open_local(
     about = About(
         files=tuple(found),
         options={"subtask": of.short if of else "", "media": [str(root.resolve()) for root in roots]},
-        subtask=_told(found[0], of),
+        subtask=of.short if of else "",
         **{"name": str(path), **more},
     )
     packed: Iterable[Callable[[], Path]] = [partial(Path, archive) for archive in files.archives(folder)]
     return Local(about, of, Places(roots, packed, trusted=trusted))
-
-
-def _told(path: Path, of: Subtask | None) -> str:
-    """The subtask that was asked for, or that the columns tell; "" where the file is of another form."""
-    held = tables.columns(path)
-    form = None if _is_own(held) else form_of(Columns(path, held), of)
-    return form.subtask.short if isinstance(form, Annotated) else ""
-
-
-def _is_own(held: list[str]) -> bool:
-    """Whether a file is in the project's schema; its lines say what is wrong with them."""
-    return "messages" in held
-
-
-def _own(path: Path) -> Iterator[Item]:
-    _, rename = schema.beside(path.parent)
-    for number, line in tables.lines(path):
-        where = place(path, number)
-        record = schema.decode(line, where, rename)
-        if not record.id:
-            record = msgspec.structs.replace(record, id=f"{tables.stem(path)}-{number}")
-        yield Item(number, place(path, number, record, _ID), _whole(record))
 
 
 def _whole(record: Record) -> Record | Left:

@@ -154,20 +154,20 @@ def decode(line: bytes, where: str, rename: Rename = str) -> Record:
     return made
 
 
-def beside(folder: Path) -> tuple[Rename, Rename]:
-    """How paths are written into a file in `folder`, and read from it: relative where they lie below it."""
+def beside(folder: Path) -> Rename:
+    """How paths are written into a file in `folder`: relative where they lie below it."""
     root = folder.resolve()
 
-    def write(path: str) -> str:
-        real = Path(path)
+    def rename(path: str) -> str:
+        real = Path(path).absolute()
         return real.relative_to(root).as_posix() if real.is_relative_to(root) else str(real)
 
-    return write, lambda path: str(root / path)
+    return rename
 
 
 def write(path: Path, records: Iterable[Record]) -> None:
     """Write `records` to the JSONL file `path`, all of them or nothing. Raises StorageError."""
-    rename, _ = beside(path.parent)
+    rename = beside(path.parent)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -28,11 +28,13 @@ def stem(path: Path) -> str:
 
 
 def columns(path: Path) -> list[str]:
-    """Names of its columns: of JSON, those of the first row. Raises DataError, also where it has no rows."""
+    """Names of its columns: of JSON, all keys of its rows, of which single rows may lack some.
+
+    Raises DataError, also where it has no rows.
+    """
     if suffix(path) == ".parquet":
         return parquet_columns(path, _EXPECTED)
-    _, first = next(rows(path))
-    return list(first)
+    return list(dict.fromkeys(key for _, row in rows(path) for key in row))
 
 
 def rows(path: Path, wanted: Collection[str] | None = None) -> Iterator[tuple[int, dict[str, Any]]]:

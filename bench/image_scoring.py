@@ -1,9 +1,10 @@
 """Whether scoring images keeps the device busy: decoding beside the forward pass, against each stage alone.
 
-Scores 3,200 JPEGs of 512 x 512 pixels with tiny checkpoints of the architectures of HPSv2 and ImageReward,
-whose sizes make a forward pass cost about as much as decoding does. The "device" is one core: the forward
-pass computes in one thread, and images are decoded in one, so each stage has a core of its own, alone and
-together. What both can reach together is then the time of the slower one.
+Scores 3,200 JPEGs of 512 x 512 pixels with tiny checkpoints of the architectures of HPSv2 and ImageReward.
+The "device" is one core: the forward pass computes in one thread, and images are decoded in one, so each
+stage has a core of its own, alone and together, and together they can take as long as the slower one. The
+checkpoints' sizes make a forward pass cost half as much again as decoding: what a run does besides has to fit
+beside the decoding.
 
     decoding alone     reading, decoding and resizing every image
     forward alone      the model on batches of images that lie in memory
@@ -12,7 +13,7 @@ together. What both can reach together is then the time of the slower one.
     a whole run        `eval-anything run` on recorded answers, less what the same run of one answer takes
 
 `of the slower alone` is to be at least 90 %. A run also checks and stores each image, writes the journal and
-computes results, on the same two cores.
+computes results: about two milliseconds an image, on the same two cores.
 
     python bench/image_scoring.py                            both models, about five minutes
     python bench/image_scoring.py --images 400 --model hpsv2
@@ -43,10 +44,10 @@ IN_FLIGHT = 40
 BATCH = 16
 SIZES: dict[str, dict[str, Any]] = {
     "hpsv2": {
-        "vision_cfg": {"image_size": 224, "layers": 2, "width": 160, "head_width": 80, "patch_size": 14},
+        "vision_cfg": {"image_size": 224, "layers": 3, "width": 160, "head_width": 80, "patch_size": 14},
         "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2},
     },
-    "image_reward": {"vision": {"width": 128, "depth": 3, "heads": 2, "side": 224, "patch": 16}},
+    "image_reward": {"vision": {"width": 128, "depth": 4, "heads": 2, "side": 224, "patch": 16}},
 }
 
 

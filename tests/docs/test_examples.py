@@ -48,6 +48,7 @@ def in_shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.timeout(600)  # the page on training imports torch a dozen times
 @pytest.mark.parametrize("page", [p for p in PAGES if shown(p)], ids=lambda p: p.name)
 def test_commands_work(page: Path, tmp_path: Path) -> None:
     for text in (*blocks(page, "python"), *blocks(page, "yaml")):

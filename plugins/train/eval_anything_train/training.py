@@ -20,6 +20,7 @@ from eval_anything_train.data import source
 from eval_anything_train.data.dataset import DataSet
 from eval_anything_train.loop import Outcome
 from eval_anything_train.manifest import read_manifest
+from eval_anything_train.methods.base import Training
 from eval_anything_train.methods.registry import method_class
 from eval_anything_train.order import Plan
 from eval_anything_train.policy import policy_for
@@ -52,6 +53,8 @@ def train(method: str, settings: Settings, stream: TextIO | None = sys.stderr) -
     trainer = kind(policy_for(settings, reference=kind.needs_reference), settings)
     for record in data.records:
         trainer.check(record)
+    if session.main and read_manifest(Path(settings.out)) is None:
+        check_lengths(trainer, data, settings)
     return loop.train(trainer, data.records, settings, session, stream)
 
 
@@ -90,6 +93,14 @@ def check_modalities(data: DataSet[Any], folder: Path, settings: Settings) -> No
             f"{settings.data}: its prompts hold {' and '.join(foreign)}; {settings.model} takes"
             f" {', '.join(takes)}"
         )
+
+
+def check_lengths(trainer: Training[Any, Any], data: DataSet[Any], settings: Settings) -> None:
+    """Raises TooLongError for the first record that is longer than the limit. Only of text can that be known
+    before training; how long a medium is, takes decoding it."""
+    if settings.too_long == "error" and set(data.inputs) | set(data.outputs) <= {"text"}:
+        for record in data.records:
+            trainer.encode(record)
 
 
 def check_space(folder: Path, records: int, settings: Settings, session: Session) -> None:

@@ -142,6 +142,31 @@ def test_from_python_the_same_settings_by_the_same_names(model: Path, tmp_path: 
     assert not (tmp_path / "other").exists()
 
 
+def test_several_processes_make_one_run_and_one_of_them_speaks(
+    model: Path, home: Path, tmp_path: Path
+) -> None:
+    words = [
+        "--model",
+        str(model),
+        "--data",
+        DATA,
+        "--out",
+        str(tmp_path / "out"),
+        *QUICK,
+        "--batch-size",
+        "1",
+    ]
+    launcher = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "eval_anything_train"]
+    env = {**os.environ, "EVAL_ANYTHING_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    made = subprocess.run(
+        [sys.executable, *launcher, "dpo", *words], capture_output=True, text=True, check=False, env=env
+    )
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.count("trained model: ") == made.stderr.count("synthetic data") == 1
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["identity"]["processes"] == 2
+    assert [line["records"] for line in read_metrics(tmp_path / "out" / "metrics.jsonl")] == [2, 2]
+
+
 ROW = {"prompt": "What is it?", "chosen": "A circle.", "rejected": "A dog."}
 
 
@@ -159,7 +184,11 @@ ROW = {"prompt": "What is it?", "chosen": "A circle.", "rejected": "A dog."}
         ([ROW], ["--data", "synthetic:ti2x"], "did you mean 'ti2t'"),
         ([ROW], ["--out", "taken"], "taken exists and is no training run: choose another --out"),
         ([ROW], ["--out", "pairs.jsonl"], "pairs.jsonl exists and is no training run"),
-        ([ROW], ["--max-length", "8"], "max_length is 8"),
+        (
+            [ROW] * 3 + [{**ROW, "chosen": "A circle. " * 99}],
+            ["--max-length", "200"],
+            "3': 28 tokens of prompt and 991 of chosen answer",
+        ),
         ([ROW], ["--device", "cuda:7"], "cuda:7"),
     ],
 )
@@ -184,7 +213,7 @@ def test_what_cannot_work_is_one_line_and_leaves_nothing(
     faults = [line for line in captured.err.splitlines() if line.startswith("eval-anything: ")]
     assert len(faults) == 1, captured.err
     assert message.format(model=model) in faults[0]
-    assert not (tmp_path / "out" / "final").exists()
+    assert not (tmp_path / "out").exists()
     assert (tmp_path / "taken" / "thesis.txt").read_text() == "precious"
 
 

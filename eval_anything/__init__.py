@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from eval_anything.evaluate import evaluate
     from eval_anything.judge import Case, Judge, Rubric
     from eval_anything.models.base import Model, ModelContext
+    from eval_anything.responses import Answered, Responses, respond
     from eval_anything.results.values import Results
     from eval_anything.stats.aggregate import Means, Metric, Tree
     from eval_anything.task import Dataset, DataSource, Task
 
 _HOME_OF = {
+    "Answered": "eval_anything.responses",
     "Case": "eval_anything.judge",
     "DataSource": "eval_anything.task",
     "Dataset": "eval_anything.task",
@@ -29,13 +31,16 @@ _HOME_OF = {
     "Metric": "eval_anything.stats.aggregate",
     "Model": "eval_anything.models.base",
     "ModelContext": "eval_anything.models.base",
+    "Responses": "eval_anything.responses",
     "Results": "eval_anything.results.values",
     "Rubric": "eval_anything.judge",
     "Task": "eval_anything.task",
     "Tree": "eval_anything.stats.aggregate",
     "evaluate": "eval_anything.evaluate",
+    "respond": "eval_anything.responses",
 }
 __all__ = [
+    "Answered",
     "Case",
     "DataSource",
     "Dataset",
@@ -44,11 +49,13 @@ __all__ = [
     "Metric",
     "Model",
     "ModelContext",
+    "Responses",
     "Results",
     "Rubric",
     "Task",
     "Tree",
     "evaluate",
+    "respond",
 ]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from eval_anything.errors import EvalAnythingError
 from eval_anything.results.values import Results
 from eval_anything.run.config import make_config
-from eval_anything.run.run import Outcome, run
+from eval_anything.run.run import apart, run
 
 
 def evaluate(
@@ -33,21 +33,7 @@ def evaluate(
     """
     given = tasks if isinstance(tasks, str) else list(tasks)
     config = make_config({"model": model, "tasks": given, "out": out, **options}, "evaluate")
-    outcome: Outcome = _apart(lambda: run(config, sys.stderr if progress else None))
+    outcome = apart(lambda: run(config, sys.stderr if progress else None))
     if outcome.stopped:
         raise EvalAnythingError(f"the run in {outcome.folder} ended early: {outcome.stopped}")
     return outcome.results
-
-
-def _apart(work: Any) -> Any:
-    """Call `work`, in a thread of its own where this one runs an event loop."""
-    import asyncio
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return work()
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        return pool.submit(work).result()

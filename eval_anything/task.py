@@ -77,7 +77,7 @@ class Task(abc.ABC):
     Options: ClassVar[type[msgspec.Struct]] = NoOptions
     plain: bool = False
     """Whether prompts go to the model as they are, without its chat template; an option may change it."""
-    params: ClassVar[Params] = Params(temperature=0.0, max_tokens=1024)
+    params: Params = Params(temperature=0.0, max_tokens=1024)
     """How the model decodes unless the user says otherwise."""
 
     def __init__(self, options: Any, prompts: Path | None = None) -> None:

@@ -27,7 +27,8 @@ class TaskParts(msgspec.Struct, frozen=True, kw_only=True):
 
     task: Task
     dataset: Dataset
-    judge: Judge
+    judge: Judge | None
+    """None: answers are kept and nobody judges them."""
     agent: Equipped | None
     """Who answers where media are asked for; None: the model alone, in one request."""
     is_protocol_judge: bool

@@ -82,7 +82,7 @@ def _task_plan(parts: Parts, index: int) -> TaskPlan:
         revision=item.dataset.revision,
         planned=size * config.repeats,
         aggregation=item.task.aggregation(),
-        judge=item.judge.label,
+        judge="" if item.judge is None else item.judge.label,
         protocol_judge=item.is_protocol_judge,
         missing=config.missing,
         notes=(*item.dataset.notes, *parts.model.model.notes()),

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from eval_anything.judge import Judge
 from eval_anything.run.assembly import Parts, TaskParts
 from eval_anything.run.endpoint import merge
 
@@ -14,17 +15,6 @@ from eval_anything.run.endpoint import merge
 def identity(parts: Parts, item: TaskParts) -> dict[str, Any]:
     """Task, data, model, judge and parameters, as plain JSON values."""
     task, model = item.task, parts.model
-    judge: dict[str, Any] = {
-        "name": item.judge.name,
-        "options": {
-            name: value
-            for name, value in msgspec.to_builtins(item.judge.options).items()
-            if name not in item.judge.transport_options
-        },
-        **item.judge.identity(),
-    }
-    if item.judge.endpoint is not None:
-        judge["model"] = item.judge.endpoint.identity()
     found = {
         "task": {
             "name": task.name,
@@ -37,7 +27,7 @@ def identity(parts: Parts, item: TaskParts) -> dict[str, Any]:
             **model.identity(),
             "params": msgspec.to_builtins(merge(task.params, model.params)),
         },
-        "judge": judge,
+        "judge": None if item.judge is None else _of_judge(item.judge),
         "agent": None if item.agent is None else item.agent.identity(),
         "mask": sorted(parts.config.mask),
         "seed": parts.config.seed,
@@ -45,6 +35,21 @@ def identity(parts: Parts, item: TaskParts) -> dict[str, Any]:
     }
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(found))
     return plain
+
+
+def _of_judge(judge: Judge) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "name": judge.name,
+        "options": {
+            name: value
+            for name, value in msgspec.to_builtins(judge.options).items()
+            if name not in judge.transport_options
+        },
+        **judge.identity(),
+    }
+    if judge.endpoint is not None:
+        found["model"] = judge.endpoint.identity()
+    return found
 
 
 def fingerprint(identity: dict[str, Any]) -> str:

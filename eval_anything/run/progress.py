@@ -63,7 +63,7 @@ class Progress(Display):
         self.cost: float | None = None
 
     def resumed(self) -> None:
-        """A score that an earlier session of this run finished."""
+        """A sample that an earlier session of this run finished."""
         self.done += 1
         self.reused += 1
 
@@ -79,6 +79,11 @@ class Progress(Display):
         self.errors += score.state == "judge_error"
         if score.usage.cost_usd is not None:
             self.cost = (self.cost or 0.0) + score.usage.cost_usd
+        self.changed()
+
+    def unjudged(self) -> None:
+        """A sample that is done with its response, which nobody judges."""
+        self.done += 1
         self.changed()
 
     def line(self) -> str:

@@ -6,8 +6,9 @@ import asyncio
 import importlib
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 import msgspec
 
@@ -27,6 +28,7 @@ from eval_anything.stores.manifest import Manifest
 if TYPE_CHECKING:
     from eval_anything.results.values import Results
 
+R = TypeVar("R")
 DONE, NOT_DONE = 0, 3
 _LOAD_AFTER_S = 0.2
 """When the first requests are out and their answers are waited for."""
@@ -55,15 +57,20 @@ def run(config: RunConfig, progress: TextIO | None = sys.stderr) -> Outcome:
     folder, is_new = prepare(parts, manifest)
     if progress is not None:
         print(f"run directory: {folder}", file=progress, flush=True)
+    stopped = work(parts, manifest, folder, is_new, progress)
+    return _finish(folder, manifest, stopped)
+
+
+def work(parts: Parts, manifest: Manifest, folder: Path, is_new: bool, progress: TextIO | None) -> str:
+    """Do in the prepared directory `folder` what is not done; returns why that ended early, or nothing."""
     try:
-        stopped = asyncio.run(_work(parts, manifest, folder, progress))
+        return asyncio.run(_work(parts, manifest, folder, progress))
     except RunConflict:
         raise  # another process is at work in the directory: it is not ours to clear away
     except UsageError:
         if is_new and not (folder / "journal.jsonl").stat().st_size:
             shutil.rmtree(folder)  # a server that is not there should not leave an empty run behind
         raise
-    return _finish(folder, manifest, stopped)
 
 
 def _finish(folder: Path, manifest: Manifest, stopped: str) -> Outcome:
@@ -113,6 +120,18 @@ async def _work(parts: Parts, manifest: Manifest, folder: Path, stream: TextIO |
             if cache is not None:
                 cache.close()
     return ""
+
+
+def apart(work: Callable[[], R]) -> R:
+    """Call `work`, in a thread of its own where this one runs an event loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return work()
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(work).result()
 
 
 def _load_for_later() -> None:

@@ -105,8 +105,11 @@ class Finished:
     def scored(self, key: Key) -> bool:
         return key in self._scored
 
+    def responded(self, key: Key) -> bool:
+        return key in self._responses
+
     def response(self, key: Key) -> ResponseRow | None:
-        """The finished response of `key` that still has to be judged."""
+        """The finished response of `key`, if there is one."""
         offset = self._responses.get(key)
         if offset is None:
             return None

@@ -1,26 +1,22 @@
-"""Processes, device and precision of a training run; its modules with their optimisers.
-
-accelerate wraps modules for several processes; what it would do around the update (scaling by accumulation,
-precision of outputs) is done here, where it is the same for one process and for many.
-"""
+"""Processes, device and precision of a training run; its modules with their optimisers."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import math
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs, set_seed
+from accelerate import PartialState
+from accelerate.utils import set_seed
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from eval_anything.errors import EvalAnythingError, UsageError
 from eval_anything.models.hf.load import resolve_dtype
-from eval_anything_train.logprobs import unwrapped
+from eval_anything_train.divide import divided, replicated, touched
 from eval_anything_train.lora import bare
 from eval_anything_train.place import process_device, sharded
 from eval_anything_train.schedule import share_of_rate
@@ -43,25 +39,28 @@ class Learner:
         """The module itself; where weights are divided, its own are no longer whole."""
         self.structure = bare(module) if session.sharded else None
         """A copy without values, to take whole weights; None where `bare` has them."""
-        optimizer = adamw(module, settings, fused=session.device.startswith("cuda"))
-        self.module, self.optimizer = session.wrapped(module, optimizer)
+        self.module = session.wrapped(module)
         """What forward passes go through."""
+        self.optimizer = adamw(module, settings, fused=session.device.startswith("cuda"))
 
     def backward(self, loss: Tensor, *, last: bool) -> None:
         """Add to the gradients; with `last`, those of all processes are averaged (the forward pass of any
         earlier one of a step must have been `accumulating`)."""
-        loss.backward()
+        (loss + touched(self.bare) if self.session.sharded else loss).backward()
 
     @contextlib.contextmanager
     def accumulating(self, *, last: bool) -> Iterator[None]:
         """Around forward and backward pass: processes exchange gradients in the step's last one alone."""
-        with contextlib.nullcontext() if last else self.session.accelerator.no_sync(self.module):
+        waits = not last and isinstance(self.module, torch.nn.parallel.DistributedDataParallel)
+        with self.module.no_sync() if waits else contextlib.nullcontext():
             yield
 
     def gradient_norm(self) -> Tensor:
         """The norm of the whole gradient before it is clipped to `settings.clip`, which this does."""
-        limit = self.settings.clip or math.inf
-        norm: Tensor = self.session.accelerator.clip_grad_norm_(self.module.parameters(), limit)
+        trained = [p for p in self.bare.parameters() if p.grad is not None]
+        norm: Tensor = torch.nn.utils.get_total_norm([p.grad for p in trained])
+        norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
+        torch.nn.utils.clip_grads_with_norm_(trained, self.settings.clip or math.inf, norm)
         return norm
 
     def update(self, step: int) -> float:
@@ -84,25 +83,18 @@ class Session:
         self.device = process_device(settings.device)
         self.dtype: torch.dtype = getattr(torch, resolve_dtype(settings.dtype, self.device))
         """What is computed in."""
-        self.sharded = sharded()
-        # Sharding has its own mixed precision; else `autocast` is ours, and logits stay in bfloat16.
-        mixed = "bf16" if self.sharded and self.dtype == torch.bfloat16 else "no"
-        self._ddp = DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)
-        self.accelerator = Accelerator(
-            cpu=self.device == "cpu",
-            mixed_precision=mixed,
-            device_placement=False,
-            kwargs_handlers=[self._ddp],
-        )
+        self.state = PartialState(cpu=self.device == "cpu")
+        self.sharded = sharded() and torch.distributed.is_initialized()
+        """Whether weights are divided among processes."""
 
     @property
     def processes(self) -> int:
-        count: int = self.accelerator.num_processes
+        count: int = self.state.num_processes
         return count
 
     @property
     def process(self) -> int:
-        number: int = self.accelerator.process_index
+        number: int = self.state.process_index
         return number
 
     @property
@@ -117,23 +109,21 @@ class Session:
         """
         return Learner(self, module, settings, steps)
 
-    def wrapped(
-        self, module: torch.nn.Module, optimizer: torch.optim.Optimizer
-    ) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
-        """Both, as several processes need them."""
+    def wrapped(self, module: torch.nn.Module) -> torch.nn.Module:
+        """`module` on this process's device, as several processes need it; itself, where there is one."""
+        if self.sharded or self.processes == 1:
+            return self.placed(module)
+        return replicated(module, torch.device(self.device))
+
+    def placed(self, module: torch.nn.Module) -> torch.nn.Module:
+        """`module` itself, on this process's device or divided among all; for forward passes it is ready."""
         if self.sharded:
-            module, prepared = self.accelerator.prepare(module, optimizer)
-            return module, getattr(prepared, "optimizer", prepared)
-        module.to(self.device)
-        self._ddp.find_unused_parameters = _may_idle(module)
-        with warnings.catch_warnings():  # newer versions of torch would have another name for it
-            warnings.filterwarnings("ignore", message=".*broadcast_buffers", category=FutureWarning)
-            wrapped: torch.nn.Module = self.accelerator.prepare_model(module)
-        return wrapped, optimizer
+            return divided(module, torch.device(self.device), self.dtype)
+        return module.to(self.device)
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """Around forward passes: computes in bfloat16 with float32 weights, where that is asked for."""
-        enabled = self.dtype == torch.bfloat16 and not self.sharded
+        enabled = self.dtype == torch.bfloat16
         kind = torch.device(self.device).type
         cast: contextlib.AbstractContextManager[Any] = torch.autocast(kind, torch.bfloat16, enabled=enabled)
         return cast
@@ -145,10 +135,10 @@ class Session:
 
     def sum(self, values: Tensor) -> Tensor:
         """Element by element over all processes; each must call it."""
-        if self.processes == 1:
-            return values
-        total: Tensor = self.accelerator.reduce(values, "sum")
-        return total
+        if self.processes > 1:
+            values = values.clone()
+            torch.distributed.all_reduce(values)
+        return values
 
     def environment(self) -> dict[str, Any]:
         """For the manifest: how many processes compute, and on what."""
@@ -156,7 +146,7 @@ class Session:
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
         return {
             "processes": self.processes,
-            "distributed": self.accelerator.distributed_type.value,
+            "weights": "divided" if self.sharded else "whole",
             "device": name,
             "dtype": str(self.dtype).removeprefix("torch."),
             "threads": torch.get_num_threads(),
@@ -164,20 +154,7 @@ class Session:
 
     def wait(self) -> None:
         """Until all processes are here."""
-        self.accelerator.wait_for_everyone()
-
-
-def _may_idle(module: torch.nn.Module) -> bool:
-    """Whether a batch may leave trained parameters unused, as those of an encoder whose medium is not in it.
-
-    DDP must be told, and is slower for it.
-    """
-    inner = unwrapped(module)
-    if not hasattr(inner, "get_decoder") or not hasattr(inner, "get_output_embeddings"):
-        return True
-    parts = [part for part in (inner.get_decoder(), inner.get_output_embeddings()) if part is not None]
-    used = {id(parameter) for part in parts for parameter in part.parameters()}
-    return any(p.requires_grad and id(p) not in used for p in module.parameters())
+        self.state.wait_for_everyone()
 
 
 def adamw(module: torch.nn.Module, settings: Settings, *, fused: bool = False) -> torch.optim.AdamW:

@@ -63,7 +63,7 @@ class LossStepper(Stepper):
         self.learner = run.learner(MODEL, method.trained(), run.settings)
         self.learners = {MODEL: self.learner}
         if method.policy.frozen is not None:
-            method.policy.frozen.to(self.session.device)
+            self.session.placed(method.policy.frozen)
         # Pixels and mel frames come in the precision of the weights that read them.
         self.dtype = next(p.dtype for p in self.learner.module.parameters() if p.is_floating_point())
 

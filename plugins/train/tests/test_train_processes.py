@@ -25,13 +25,17 @@ HERE = Path(__file__).parent
 LAUNCH = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
 
 
-def in_two(*jobs: Job, script: str = "tiny_training.py") -> subprocess.CompletedProcess[str]:
+DIVIDED = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
+"""What `accelerate launch` sets with accelerate/fsdp.yaml."""
+
+
+def in_two(*jobs: Job, **variables: str) -> subprocess.CompletedProcess[str]:
     """One job after the other, in the same two processes."""
     paths = [Path(job.settings.out).with_suffix(".json") for job in jobs]
     for path, job in zip(paths, jobs, strict=True):
         path.write_bytes(msgspec.json.encode(job))
-    command = [sys.executable, *LAUNCH, str(HERE / script), *map(str, paths)]
-    return subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+    command = [sys.executable, *LAUNCH, str(HERE / "tiny_training.py"), *map(str, paths)]
+    return subprocess.run(command, env=environment(**variables), capture_output=True, text=True, check=False)
 
 
 def column(settings: Settings, name: str) -> list[Any]:
@@ -84,15 +88,16 @@ def test_a_loss_that_is_no_number_in_one_process_stops_both(tmp_path: Path) -> N
 
 
 def test_weights_divided_among_processes(tmp_path: Path) -> None:
-    model = tiny_models.tiny_llama(tmp_path / "model")
+    model = tiny_models.tiny_qwen2_vl(tmp_path / "model")
+    (tmp_path / "a.png").write_bytes(png())
     jobs: dict[str, Job] = {}
     for form, lora in (("weights", None), ("adapters", Lora(rank=2))):
         one = settings_of(model, tmp_path / f"{form}-one", epochs=1, lora=lora, lr=1e-4)
-        run_tiny(one, demonstrations(8))
+        run_tiny(one, demonstrations(8, tmp_path / "a.png"))
         more = {"batch_size": 1, "save_every": 2, "keep": 9}
         two = settings_of(model, tmp_path / form, epochs=1, lora=lora, lr=1e-4, **more)
-        jobs[form] = Job(settings=two, records=8)
-    done = in_two(*jobs.values(), script="sharded_training.py")
+        jobs[form] = Job(settings=two, records=8, image=str(tmp_path / "a.png"))
+    done = in_two(*jobs.values(), **DIVIDED)
     assert done.returncode == 0, done.stderr
     before = {}
     for form, job in jobs.items():
@@ -104,7 +109,7 @@ def test_weights_divided_among_processes(tmp_path: Path) -> None:
         shutil.rmtree(tmp_path / form / "final")
         shutil.rmtree(tmp_path / form / "checkpoints" / "step-00000004")
     # From the checkpoint in the middle they come to the same bits.
-    done = in_two(*jobs.values(), script="sharded_training.py")
+    done = in_two(*jobs.values(), **DIVIDED)
     assert done.returncode == 0, done.stderr
     for form, (weights, losses) in before.items():
         assert column(jobs[form].settings, "loss") == losses

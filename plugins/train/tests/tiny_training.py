@@ -100,20 +100,17 @@ class Poisoned(Imitate):
         return (loss * float("nan") if self.record in batch.ids else loss), metrics
 
 
-def job(path: str) -> Job:
-    return msgspec.json.decode(Path(path).read_bytes(), type=Job)
-
-
-def main(path: str) -> None:
-    """Do the job in the file `path`."""
-    asked = job(path)
-    Poisoned.record = asked.poisoned
-    records = demonstrations(asked.records, Path(asked.image) if asked.image else None)
-    try:
-        run_tiny(asked.settings, records, Poisoned)
-    except EvalAnythingError as fault:
-        sys.exit(f"{type(fault).__name__}: {fault}")
+def main(*paths: str) -> None:
+    """Do the jobs in the files `paths`, one after the other."""
+    for path in paths:
+        asked = msgspec.json.decode(Path(path).read_bytes(), type=Job)
+        Poisoned.record = asked.poisoned
+        records = demonstrations(asked.records, Path(asked.image) if asked.image else None)
+        try:
+            run_tiny(asked.settings, records, Poisoned)
+        except EvalAnythingError as fault:
+            sys.exit(f"{type(fault).__name__}: {fault}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

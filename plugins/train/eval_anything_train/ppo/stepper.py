@@ -47,7 +47,7 @@ class PPOStepper(Stepper):
         for learner in self.learners.values():
             without_dropout(learner.module)
         if self.policy.frozen is not None:
-            self.policy.frozen.to(self.session.device)
+            self.session.placed(self.policy.frozen)
         # Pixels and mel frames come in the precision of the weights that read them.
         self.dtype = next(p.dtype for p in self.actor.module.parameters() if p.is_floating_point())
         self.sampler = Sampler(self.policy, self.actor.bare, s)

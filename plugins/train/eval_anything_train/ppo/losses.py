@@ -31,8 +31,8 @@ def critic(
     (B, T) each, `mask` bool.
     """
     clipped = old + (values - old).clamp(-clip_range, clip_range)
-    worse = torch.maximum((values - returns).square(), (clipped - returns).square())
-    return 0.5 * masked_sum(worse, mask) / count
+    misses = [torch.where(mask, found - returns, 0.0).square() for found in (values, clipped)]
+    return 0.5 * torch.maximum(*misses).sum() / count
 
 
 def ratios(logprobs: Tensor, old: Tensor, mask: Tensor) -> Tensor:

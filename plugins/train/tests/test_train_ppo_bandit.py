@@ -82,7 +82,7 @@ def test_the_price_of_distance_leads_to_the_reference_reweighted(llama: Path, tm
     s = settings_of(
         llama,
         tmp_path / "out",
-        **{"batch_size": 64, "epochs": 80, "max_new_tokens": 1, "kl_coeff": 1.0},
+        **{"batch_size": 64, "epochs": 60, "max_new_tokens": 1, "kl_coeff": 1.0},
         **{"lr": 2e-3, "critic_lr": 3e-2},
     )
     policy = policy_for(s, reference=True)
@@ -99,7 +99,7 @@ def test_the_price_of_distance_leads_to_the_reference_reweighted(llama: Path, tm
     assert away(found) < 0.05
     for word in paid:
         place = words.index(word)
-        assert found[place] == pytest.approx(best[place], abs=0.02)
+        assert float(found[place]) == pytest.approx(float(best[place]), abs=0.02)
 
 
 def test_longer_answers_and_several_updates_of_each(llama: Path, tmp_path: Path) -> None:

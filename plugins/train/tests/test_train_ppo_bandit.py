@@ -96,7 +96,7 @@ def test_the_price_of_distance_leads_to_the_reference_reweighted(llama: Path, tm
         return 0.5 * float((one - best).abs().sum())
 
     assert away(before) > 0.3
-    assert away(found) < 0.05
+    assert away(found) < 0.1
     for word in paid:
         place = words.index(word)
         assert float(found[place]) == pytest.approx(float(best[place]), abs=0.02)

@@ -57,7 +57,7 @@ class Cell(NamedTuple):
     stratum: int
 
 
-class _Drawn(NamedTuple):
+class Drawn(NamedTuple):
     """A cell resampled. Sums are of the distances from the centre, its mean: so that equal scores give an
     interval of exactly that score, not one rounding away."""
 
@@ -69,21 +69,31 @@ class _Drawn(NamedTuple):
 
 
 class Resampled:
-    """RESAMPLES draws of every cell. Made by `resample`."""
+    """Draws of every cell. Made by `resample`."""
 
-    def __init__(self, cells: dict[Cell, _Drawn], lone: frozenset[int]) -> None:
+    def __init__(self, cells: dict[Cell, Drawn], lone: frozenset[int], first: int = 0) -> None:
+        """`lone`: strata of a single cluster. `first`: the column from which those asked for are counted."""
         self._cells = cells
         self._lone = lone
+        self._first = first
+
+    def beginning(self, column: int) -> Resampled:
+        """The same draws, of the columns from `column` on."""
+        return Resampled(self._cells, self._lone, self._first + column)
+
+    def _known(self, cells: Iterable[Cell]) -> list[Drawn]:
+        places = (Cell(cell.column + self._first, cell.stratum) for cell in cells)
+        return [self._cells[place] for place in places if place in self._cells]
 
     def mean(self, cells: Iterable[Cell]) -> Floats:
         """The weighted mean over the rows of all `cells`, in each draw; NaN where a draw has none of them."""
         import numpy as np
 
-        drawn = [self._cells[cell] for cell in cells if cell in self._cells]
+        drawn = self._known(cells)
         first, total = drawn[0].centre, sum(cell.total for cell in drawn)
         centre = first + sum((cell.centre - first) * cell.total for cell in drawn) / total
-        sums = np.zeros(RESAMPLES)
-        weights = np.zeros(RESAMPLES)
+        sums = np.zeros(len(drawn[0].sums))
+        weights = np.zeros(len(drawn[0].sums))
         for cell in drawn:
             sums += cell.sums + (cell.centre - centre) * cell.weights
             weights += cell.weights
@@ -99,19 +109,24 @@ class Resampled:
         """
         import numpy as np
 
-        known = [cell for cell in cells if cell in self._cells]
-        clusters = [self._cells[cell].clusters for cell in known]
+        asked = list(cells)
+        clusters = [drawn.clusters for drawn in self._known(asked)]
         n = len(np.unique(np.concatenate(clusters))) if clusters else 0
         if n < 2:
             return too_few(n)
-        alone = any(cell.stratum in self._lone for cell in known)
+        alone = any(cell.stratum in self._lone and self._known([cell]) for cell in asked)
         return f"{ONE_GROUP}{too_few(1)}" if alone else ""
 
 
 def resample(
-    columns: Sequence[Column], strata: Codes, clusters: Codes, n_strata: int, seed: int
+    columns: Sequence[Column],
+    strata: Codes,
+    clusters: Codes,
+    n_strata: int,
+    seed: int,
+    draws: int = RESAMPLES,
 ) -> Resampled:
-    """Draw whole clusters, and sum each column over the rows of each stratum in every draw.
+    """Draw whole clusters, `draws` times, and sum each column over the rows of each stratum in every draw.
 
     Arrays of one length: the columns', stratum codes in [0, n_strata), cluster codes from 0. The same arrays
     and seed give the same draws; the caller sorts the rows by key. Weights belong to the rows and go where
@@ -130,12 +145,14 @@ def resample(
         for g, table in _tables(column, strata, clusters, n_strata, crossing).items()
     }
     if crossing:
-        return Resampled(_drawn(tables, np.arange(int(clusters.max()) + 1), seed, 0), frozenset())
+        return Resampled(_drawn(tables, np.arange(int(clusters.max()) + 1), (seed, 0), draws), frozenset())
     members = [places[places % n_strata == g] // n_strata for g in range(n_strata)]
-    found: dict[Cell, _Drawn] = {}
+    found: dict[Cell, Drawn] = {}
     for g in range(n_strata):
         # Each from a stream of its own, so that no other stratum can move its interval.
-        found |= _drawn({cell: t for cell, t in tables.items() if cell.stratum == g}, members[g], seed, g)
+        found |= _drawn(
+            {cell: t for cell, t in tables.items() if cell.stratum == g}, members[g], (seed, g), draws
+        )
     return Resampled(found, frozenset(g for g in range(n_strata) if len(members[g]) == 1))
 
 
@@ -180,8 +197,11 @@ def _tables(
     }
 
 
-def _drawn(tables: dict[Cell, _Table], members: Codes, seed: int, stream: int) -> dict[Cell, _Drawn]:
-    """`members`: the clusters that are drawn, as often as there are of them."""
+def _drawn(
+    tables: dict[Cell, _Table], members: Codes, seed: tuple[int, int], draws: int
+) -> dict[Cell, Drawn]:
+    """`members`: the clusters that are drawn, as often as there are of them; `seed`: of what, and which
+    stream of it."""
     import numpy as np
 
     if not tables:
@@ -191,10 +211,10 @@ def _drawn(tables: dict[Cell, _Table], members: Codes, seed: int, stream: int) -
         cells = [cell for cell in tables if cell.column == column]
         order += [(cell, "sums") for cell in cells] + [(cell, "weights") for cell in cells]
     rows = np.stack([getattr(tables[cell], name)[members] for cell, name in order], axis=1)
-    totals = _resampled(rows, _generator(seed, stream))
+    totals = _resampled(rows, _generator(*seed), draws)
     at = {key: totals[:, k] for k, key in enumerate(order)}
     return {
-        cell: _Drawn(
+        cell: Drawn(
             at[cell, "sums"],
             at[cell, "weights"],
             table.centre,
@@ -205,8 +225,8 @@ def _drawn(tables: dict[Cell, _Table], members: Codes, seed: int, stream: int) -
     }
 
 
-def _resampled(table: Floats, generator: np.random.Generator) -> Floats:
-    """Column sums of `table` (units by columns) over RESAMPLES draws of its rows with replacement.
+def _resampled(table: Floats, generator: np.random.Generator, draws: int) -> Floats:
+    """Column sums of `table` (units by columns) over `draws` draws of its rows with replacement.
 
     Judges give few distinct scores. Equal rows are interchangeable, so drawing how often each distinct row
     comes up (multinomial) has the very same distribution, at a small share of the cost.
@@ -216,16 +236,16 @@ def _resampled(table: Floats, generator: np.random.Generator) -> Floats:
     units = len(table)
     distinct, sizes = np.unique(table, axis=0, return_counts=True)
     if len(distinct) * _MULTINOMIAL_GAIN <= units:
-        times = generator.multinomial(units, sizes / units, size=RESAMPLES)
+        times = generator.multinomial(units, sizes / units, size=draws)
         return times.astype(np.float64) @ distinct
-    totals = np.empty((RESAMPLES, table.shape[1]))
+    totals = np.empty((draws, table.shape[1]))
     at_once = _DRAWS_AT_ONCE_OF_WIDE if table.shape[1] > _WIDE else _DRAWS_AT_ONCE
     step = max(1, at_once // units)
-    for start in range(0, RESAMPLES, step):
-        rows = min(step, RESAMPLES - start)
-        draws = generator.integers(0, units, size=(rows, units))
-        draws += np.arange(rows)[:, None] * units
-        times = np.bincount(draws.ravel(), minlength=rows * units).reshape(rows, units)
+    for start in range(0, draws, step):
+        rows = min(step, draws - start)
+        drawn = generator.integers(0, units, size=(rows, units))
+        drawn += np.arange(rows)[:, None] * units
+        times = np.bincount(drawn.ravel(), minlength=rows * units).reshape(rows, units)
         totals[start : start + rows] = times.astype(np.float64) @ table
     return totals
 

@@ -174,18 +174,50 @@ class Sheet:
         """Two columns of each question: the values, and what they are `per`."""
         import numpy as np
 
-        answers = list(self._answers.values())
-        used = np.flatnonzero(np.any([found.used for found in answers], axis=0))
-        names = [self.rows[index].cluster or self.rows[index].id for index in used.tolist()]
-        # Sorted by name, so that the codes, and with them the draws, do not depend on the order of arrival.
-        codes = {name: code for code, name in enumerate(sorted(set(names)))}
-        strata = np.zeros(len(self.rows), dtype=np.int64)
+        used = np.flatnonzero(self.used)
+        columns = [Column(column.values[used], column.weights[used]) for column in self.columns()]
+        return resample(columns, self.strata[used], self.clusters(used), len(self._members), seed)
+
+    @property
+    def used(self) -> NDArray[np.bool_]:
+        """Rows that enter any mean."""
+        import numpy as np
+
+        found: NDArray[np.bool_] = np.any([answers.used for answers in self._answers.values()], axis=0)
+        return found
+
+    @property
+    def strata(self) -> Codes:
+        """The stratum of each row."""
+        import numpy as np
+
+        found = np.zeros(len(self.rows), dtype=np.int64)
         for stratum, rows in enumerate(self._members):
-            strata[rows] = stratum
-        columns = []
-        for question, found in self._answers.items():
-            weights = found.weights[used]
-            columns.append(Column(found.values[used], weights))
-            columns.append(Column(found.pers[used], weights if question.per else np.zeros(len(used))))
-        clusters = np.array([codes[name] for name in names], dtype=np.int64)
-        return resample(columns, strata[used], clusters, len(self._members), seed)
+            found[rows] = stratum
+        return found
+
+    @property
+    def n_strata(self) -> int:
+        return len(self._members)
+
+    def clusters(self, rows: Codes) -> Codes:
+        """A code for the cluster of each of `rows`.
+
+        Codes follow the clusters' names, so that they, and with them the draws, do not depend on the order of
+        arrival.
+        """
+        import numpy as np
+
+        names = [self.rows[index].cluster or self.rows[index].id for index in rows.tolist()]
+        codes = {name: code for code, name in enumerate(sorted(set(names)))}
+        return np.array([codes[name] for name in names], dtype=np.int64)
+
+    def columns(self) -> list[Column]:
+        """What `cells` count: for each question the values, then what they are `per`; one entry a row."""
+        import numpy as np
+
+        found = []
+        for question, answers in self._answers.items():
+            found.append(Column(answers.values, answers.weights))
+            found.append(Column(answers.pers, answers.weights if question.per else np.zeros(len(self.rows))))
+        return found

@@ -254,7 +254,7 @@ def test_wrong_columns_are_named_with_the_nearest_right_one_and_all_there_are(tm
     assert said.startswith(
         f"{path}: no column 'overall_response', which align-anything's text-image-to-text has;"
     )
-    assert "did you mean it by 'overall_respons'?" in said
+    assert "; the nearest is 'overall_respons'; " in said
     assert "the file has: question, image, response_1" in said
     with pytest.raises(DataError, match="columns are those of no subtask of align-anything: question, image"):
         load(str(path), Pair)

@@ -36,6 +36,8 @@ def open_hub(repository: str, revision: str, of: Subtask | None, split: str, med
         raise DataError(f"{repository}: {of.name} has no split {split!r}; it has: {', '.join(of.splits)}")
     patterns = [f"{of.name}/{pattern}" for pattern in of.splits[split]]
     root = download(repository, revision, patterns, licence=LICENCE)
+    if not any(match for pattern in patterns for match in root.glob(pattern)):
+        raise DataError(f"{repository} at {revision}: has none of {', '.join(patterns)}: another revision?")
     found, _ = files.find(root, of, split)
     folders = [media] if media else [root / of.name, root]
     about = About(

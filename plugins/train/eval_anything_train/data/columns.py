@@ -170,7 +170,7 @@ class Columns:
         if len(names) > 1:
             lacking += f" (nor {', '.join(names[1:])})"
         close = next((hit for name in names if (hit := nearest(name, self.held))), None)
-        hint = f"; did you mean it by {close!r}?" if close else ""
+        hint = f"; the nearest is {close!r}" if close else ""
         raise DataError(f"{lacking}, which {reader} has{hint}; the file has: {', '.join(self.held)}")
 
 

@@ -82,8 +82,8 @@ def test_the_price_of_distance_leads_to_the_reference_reweighted(llama: Path, tm
     s = settings_of(
         llama,
         tmp_path / "out",
-        **{"batch_size": 64, "epochs": 60, "max_new_tokens": 1, "kl_coeff": 1.0},
-        **{"lr": 2e-3, "critic_lr": 3e-2},
+        **{"batch_size": 64, "epochs": 100, "max_new_tokens": 1, "kl_coeff": 1.0},
+        **{"lr": 1e-3, "critic_lr": 2e-2},
     )
     policy = policy_for(s, reference=True)
     before, words = next_token(policy, policy.model, same_question(1)[0]), words_of(policy)

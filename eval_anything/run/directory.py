@@ -14,7 +14,8 @@ import msgspec
 from eval_anything.errors import RunConflict, StorageError
 from eval_anything.run.assembly import Parts
 from eval_anything.run.config import RunConfig
-from eval_anything.run.fingerprint import differences, fingerprint, identity
+from eval_anything.run.fingerprint import fingerprint, identity
+from eval_anything.stores.identity import differences
 from eval_anything.stores.journal import Journal
 from eval_anything.stores.manifest import Manifest, TaskPlan, read_manifest, write_manifest
 
@@ -52,7 +53,7 @@ def prepare(parts: Parts, manifest: Manifest) -> tuple[Path, bool]:
     path = folder / "manifest.json"
     is_new = not path.exists()
     if not is_new:
-        manifest = _resumed(folder, read_manifest(path), manifest)
+        manifest = resumed(folder, read_manifest(path), manifest)
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RunConflict(f"{folder} exists and is not a run: choose another --out")
     try:
@@ -90,8 +91,11 @@ def _task_plan(parts: Parts, index: int) -> TaskPlan:
     )
 
 
-def _resumed(folder: Path, old: Manifest, new: Manifest) -> Manifest:
-    """The manifest to go on with; a larger --limit or --repeats extends a run, all else must be the same."""
+def resumed(folder: Path, old: Manifest, new: Manifest) -> Manifest:
+    """The manifest to go on with; a larger --limit or --repeats extends a run, all else must be the same.
+
+    Raises RunConflict, showing the differences.
+    """
     before = {plan.name: plan for plan in old.tasks}
     after = {plan.name: plan for plan in new.tasks}
     lines = differences({n: p.identity for n, p in before.items()}, {n: p.identity for n, p in after.items()})

@@ -4,7 +4,8 @@ import pytest
 
 from eval_anything.run.assembly import assemble
 from eval_anything.run.config import make_config
-from eval_anything.run.fingerprint import differences, fingerprint, identity
+from eval_anything.run.fingerprint import fingerprint, identity
+from eval_anything.stores.identity import differences
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import msgspec
 from eval_anything.errors import DataError, RunConflict
 from eval_anything.models.hf import checkpoint
 from eval_anything.run.directory import versions
-from eval_anything.run.fingerprint import differences
+from eval_anything.stores.identity import differences
 from eval_anything_train.checkpoint import write_file
 from eval_anything_train.methods.base import Training
 from eval_anything_train.session import Session

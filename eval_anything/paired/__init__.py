@@ -1,0 +1,1 @@
+"""Two runs compared on the samples that both have."""

@@ -1,0 +1,179 @@
+"""Two runs, task by task: the change of every metric, its interval, a paired test, and what it rests on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from eval_anything.errors import DataError
+from eval_anything.paired.draws import Both
+from eval_anything.paired.match import Key, Matched, match
+from eval_anything.paired.power import detectable, holm
+from eval_anything.paired.scores import RunScores, TaskScores
+from eval_anything.paired.values import Changed, Comparison, MetricChange, TaskComparison
+from eval_anything.stats.bootstrap import interval
+from eval_anything.stats.outline import Entry
+from eval_anything.stores.identity import differences
+
+if TYPE_CHECKING:
+    from eval_anything.stats.bootstrap import Floats, Resampled
+
+RESAMPLES = 10_000
+_SHOWN = 10
+_MODEL = frozenset({"model", "seed"})
+"""Parts of an identity in which two runs may differ and still be measured alike."""
+_SAME = 1e-12
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """How a comparison is made."""
+
+    resamples: int = RESAMPLES
+    seed: int = 0
+    alpha: float = 0.05
+    power: float = 0.8
+
+
+def compare(before: RunScores, after: RunScores, terms: Terms | None = None) -> Comparison:
+    """Raises DataError where the runs have no task in common."""
+    terms = terms or Terms()
+    names = [task.plan.name for task in before.tasks]
+    others = [task.plan.name for task in after.tasks]
+    shared = [name for name in names if name in others]
+    if not shared:
+        raise DataError(
+            f"no task in common: {', '.join(names)} in the first run, {', '.join(others)} in the second"
+        )
+    tasks = [_task(_of(before, name), _of(after, name), terms) for name in shared]
+    adjusted = holm([task.headline.p for task in tasks])
+    return Comparison(
+        before=before.name,
+        after=after.name,
+        complete=before.results.complete and after.results.complete,
+        alpha=terms.alpha,
+        resamples=terms.resamples,
+        seed=terms.seed,
+        tasks=[msgspec.structs.replace(t, p_holm=p) for t, p in zip(tasks, adjusted, strict=True)],
+        only_before=[name for name in names if name not in others],
+        only_after=[name for name in others if name not in names],
+    )
+
+
+def _of(run: RunScores, name: str) -> TaskScores:
+    found = run.task(name)
+    assert found is not None
+    return found
+
+
+def unlike(before: TaskScores, after: TaskScores) -> list[str]:
+    """What differs in how two runs measured a task: data, judge, prompts, profile; not the model."""
+    one, other = (
+        {name: value for name, value in task.plan.identity.items() if name not in _MODEL}
+        for task in (before, after)
+    )
+    return differences(one, other)
+
+
+def _task(before: TaskScores, after: TaskScores, terms: Terms) -> TaskComparison:
+    matched = match(before.verdicts, after.verdicts)
+    both = Both(matched.before, matched.after, after.plan.aggregation, after.plan.missing)
+    drawn = both.bootstrapped(terms.seed, terms.resamples) if matched.before else None
+    swapped = both.exchanged(terms.seed, terms.resamples) if matched.before else None
+    metrics = [_change(both, entry, drawn, swapped) for entry in both.outline.entries]
+    better = both.outline.better(both.outline.headline)
+    gains = [_gain(a.value, b.value, better) for a, b in zip(matched.before, matched.after, strict=True)]
+    error = metrics[0].error
+    return TaskComparison(
+        task=after.plan.name,
+        version=after.plan.version,
+        profile=after.plan.profile,
+        synthetic="synthetic" in (before.plan.data, after.plan.data),
+        pairs=len(matched.before),
+        clusters=len({v.cluster or v.id for v in matched.before}),
+        only_before=len(matched.only_before),
+        only_after=len(matched.only_after),
+        unscored=len(matched.unscored),
+        unmatched=_named(matched),
+        wins=sum(gain > _SAME for gain in gains),
+        ties=sum(abs(gain) <= _SAME for gain in gains),
+        losses=sum(gain < -_SAME for gain in gains),
+        metrics=metrics,
+        detectable=None if error is None else detectable(error, terms.alpha, terms.power),
+        changed=_most_changed(matched),
+        settings=unlike(before, after),
+    )
+
+
+def _gain(before: float | None, after: float | None, higher_is_better: bool) -> float:
+    if before is None or after is None:
+        return 0.0
+    return after - before if higher_is_better else before - after
+
+
+def _change(both: Both, entry: Entry, drawn: "Resampled | None", swapped: "Resampled | None") -> MetricChange:
+    metric = entry.metric
+    before, after = both.before.value(metric), both.after.value(metric)
+    found = MetricChange(
+        name=metric.name,
+        depth=entry.depth,
+        before=before,
+        after=after,
+        difference=None if before is None or after is None else after - before,
+        higher_is_better=both.outline.better(metric),
+        scale=both.outline.scale(metric),
+    )
+    if found.difference is None or drawn is None or swapped is None:
+        reason = both.before.points.why_none(metric) or both.after.points.why_none(metric)
+        return msgspec.structs.replace(found, reason=reason or "no pair of scores")
+    draws, reason = both.differences(metric, drawn)
+    if reason:
+        return msgspec.structs.replace(found, reason=reason)
+    spread = interval(draws)
+    null, _ = both.differences(metric, swapped)
+    gain = found.gain or 0.0
+    return msgspec.structs.replace(
+        found,
+        low=spread.low,
+        high=spread.high,
+        error=_deviation(draws),
+        p=_share(abs(null), abs(found.difference)),
+        p_worse=_share(-null if found.higher_is_better else null, -gain),
+    )
+
+
+def _deviation(draws: "Floats") -> float:
+    import numpy as np
+
+    return float(np.nanstd(draws))
+
+
+def _share(null: "Floats", observed: float) -> float | None:
+    """Of draws at least as extreme as what was observed, which is one of them itself (Phipson and Smyth,
+    "Permutation p-values should never be zero", 2010)."""
+    import numpy as np
+
+    known = null[np.isfinite(null)]
+    if not len(known):
+        return None
+    tolerance = _SAME * max(1.0, abs(observed))
+    return float((1 + (known >= observed - tolerance).sum()) / (1 + len(known)))
+
+
+def _named(matched: Matched) -> list[str]:
+    """Some of what has no partner, so that one can look."""
+    kinds: tuple[tuple[str, tuple[Key, ...]], ...] = (
+        ("only in the first run", matched.only_before),
+        ("only in the second run", matched.only_after),
+        ("without a score in one of them", matched.unscored),
+    )
+    return [f"{sample} ({kind})" for kind, keys in kinds for sample, _ in keys[:_SHOWN]]
+
+
+def _most_changed(matched: Matched) -> list[Changed]:
+    found = [
+        Changed(id=a.id, repeat=a.repeat, group=a.group, before=a.value, after=b.value)
+        for a, b in zip(matched.before, matched.after, strict=True)
+        if a.value is not None and b.value is not None and a.value != b.value
+    ]
+    return sorted(found, key=lambda c: (-abs(c.after - c.before), c.id, c.repeat))[:_SHOWN]

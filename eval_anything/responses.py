@@ -22,10 +22,11 @@ from eval_anything.models.base import NoOptions
 from eval_anything.registry import Plugins
 from eval_anything.run.assembly import Parts, TaskParts
 from eval_anything.run.config import make_config
-from eval_anything.run.directory import planned, prepare
+from eval_anything.run.directory import planned, prepare, resumed
 from eval_anything.run.endpoint import make_endpoint
 from eval_anything.run.run import apart, work
 from eval_anything.stores.journal import read_row_at, read_rows_with_offsets
+from eval_anything.stores.manifest import read_manifest
 from eval_anything.stores.rows import ResponseRow
 from eval_anything.suggest import unknown
 from eval_anything.task import Dataset, DataSource, Task
@@ -48,7 +49,7 @@ class RespondOptions(TypedDict, total=False):
     identity: Mapping[str, Any]
     """What else decides the answers, as plain values: hashes of the prompts that samples were made with."""
     ask: bool
-    """False: nothing is asked, whatever is missing; what the directory holds is read."""
+    """False: nothing is asked or written, whatever is missing; what the directory holds is read."""
 
 
 _AS_IT_IS = Params()
@@ -77,6 +78,8 @@ class Responses:
         self.folder = folder
         self.store = ArtifactStore(folder / "media")
         """Where the media are."""
+        self.fingerprint = fingerprint
+        """Of model, samples and options."""
         self.planned = len(wanted)
         """How many there are to be."""
         self._journal = folder / "journal.jsonl"
@@ -136,11 +139,14 @@ def respond(
     manifest = planned(parts)
     wanted = [(sample.id, repeat) for sample in task.given for repeat in range(parts.config.repeats)]
     fingerprint, ask = manifest.tasks[0].fingerprint, options.get("ask", True)
-    if not ask and not (Path(out) / "manifest.json").exists():
+    if not ask:
+        path = Path(out) / "manifest.json"
+        if path.exists():
+            resumed(Path(out), read_manifest(path), manifest)
         return Responses(Path(out), wanted, fingerprint)
     folder, is_new = prepare(parts, manifest)
     found = Responses(folder, wanted, fingerprint)
-    if not ask or not found.unfinished:
+    if not found.unfinished:
         return found
     stream = sys.stderr if progress else None
     stopped = apart(lambda: work(parts, manifest, folder, is_new, stream))

@@ -134,6 +134,48 @@ def test_a_cache_that_cannot_be_written_is_an_error_and_leaves_nothing(
         load(str(path), Pair)
 
 
+FULL = """
+import resource, sys
+from eval_anything.errors import StorageError
+from eval_anything_train.data.source import load
+from eval_anything_train.values import Pair
+resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+try:
+    load(sys.argv[1], Pair)
+except StorageError as fault:
+    print(fault)
+"""
+
+
+def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    path = many(tmp_path / "rows.jsonl", 40)
+    env = {**os.environ, "EVAL_ANYTHING_HOME": str(tmp_path / "home")}
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, check=True, env=env
+    )
+    assert done.stdout.startswith(f"{tmp_path}/home/data/train/")
+    assert done.stdout.endswith(": cannot be written: File too large\n")
+    assert list((tmp_path / "home" / "data" / "train").iterdir()) == []
+
+
+def test_several_processes_may_read_the_same_set_at_once(tmp_path: Path) -> None:
+    made = [{**row, "image": {"bytes": png(n), "path": None}} for n, row in enumerate(rows("ti2t") * 60)]
+    path = write_parquet(tmp_path / "rows.parquet", made)
+    code = (
+        "import sys; from eval_anything_train.data.source import load;"
+        "from eval_anything_train.values import Pair; print(load(sys.argv[1], Pair).fingerprint)"
+    )
+    env = {**os.environ, "EVAL_ANYTHING_HOME": str(tmp_path / "home")}
+    running = [
+        subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True, env=env)
+        for _ in range(3)
+    ]
+    said = [process.communicate()[0] for process in running]
+    assert [process.returncode for process in running] == [0, 0, 0]
+    assert said == [f"{load(str(path), Pair).fingerprint}\n"] * 3
+    assert not list((tmp_path / "home" / "data" / "train").glob(".*"))
+
+
 def layout(folder: Path) -> None:
     """As a clone of the hub has it: folders of subtasks, splits in the names of files."""
     write_json(folder / "text-to-text" / "train_2.json", rows("t2t"))
@@ -192,6 +234,7 @@ def test_media_may_be_packed_beside_the_rows(packed: str, tmp_path: Path) -> Non
         write_tar_gz(tmp_path / "images.tar.gz", files)
     else:
         write_zip(tmp_path / "images.zip", files)
+    (tmp_path / "other.zip").write_bytes(b"nobody opens this")
     part = load(str(tmp_path), Pair).records[0].chosen[-1]
     assert isinstance(part, File)
     assert Path(part.path).read_bytes() == png(1)

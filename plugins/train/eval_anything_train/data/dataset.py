@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -58,7 +58,7 @@ class DataSet(Generic[R]):
         return fingerprint(self.records)
 
 
-def fingerprint(records: Iterator[Record] | Sequence[Record]) -> str:
+def fingerprint(records: Iterable[Record]) -> str:
     """16 hex digits of the sha256 over all records; media count with their names and sizes.
 
     Raises DataError where a medium is not there.

@@ -11,7 +11,9 @@ from eval_anything_train.data.columns import SUBTASKS, Subtask
 
 _SPLITS = {"train": {"train"}, "val": {"val", "validation", "dev"}, "test": {"test"}}
 """Words in the name of a file that say which split it holds."""
-_ARCHIVES = ("*.tar.gz", "*.tgz", "*.tar", "*.zip")
+_ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip")
+_PACKED = ("images", "videos", "audios", "media", "local_images")
+"""What archives of media are called; others beside the data may be anything."""
 
 
 def find(path: Path, of: Subtask | None, split: str) -> tuple[list[Path], Subtask | None]:
@@ -39,8 +41,9 @@ def find(path: Path, of: Subtask | None, split: str) -> tuple[list[Path], Subtas
 
 
 def archives(folder: Path) -> list[Path]:
-    """Archives beside data files: media that they name may be in them."""
-    return sorted(path for pattern in _ARCHIVES for path in folder.glob(pattern))
+    """Archives of media beside data files: what rows name may be in them."""
+    paths = (folder / f"{name}{end}" for name in _PACKED for end in _ARCHIVES)
+    return [path for path in paths if path.is_file()]
 
 
 def _data_files(folder: Path) -> list[Path]:

@@ -69,27 +69,34 @@ class Generator:
                 inputs[name] = value.to(self.model.dtype)
         params = jobs[0].params
         stopper = _StopStrings(self.tokenizer, params.stop, inputs["input_ids"].shape[1], len(jobs))
-        rows = self.sequences(inputs, params, [job.seed for job in jobs], stopper if params.stop else None)
+        seeds = [job.seed for job in jobs]
+        with torch.inference_mode():
+            rows = self.sequences(inputs, params, seeds, stopper=stopper if params.stop else None)
         answers = zip(rows, lengths, stopper.lengths, strict=True)
         return [self._answer(row, n, stopped, params) for row, n, stopped in answers]
 
     def sequences(
-        self, inputs: Mapping[str, Any], params: Params, seeds: Sequence[int], stopper: Any = None
+        self,
+        inputs: Mapping[str, Any],
+        params: Params,
+        seeds: Sequence[int],
+        *,
+        stopper: Any = None,
+        together: bool = False,
     ) -> list[list[int]]:
         """The ids that the model adds to each row of `inputs`, which is padded on the left, on its device.
 
-        Rows that end early are filled up behind their end token. Each row draws by its own seed.
+        Rows that end early are filled up behind their end token. Each row draws by its own seed. `together`:
+        the weights are divided among processes, and all go on until the last one is done.
         """
-        import torch
-
         start = inputs["input_ids"].shape[1]
-        with torch.inference_mode():
-            rows = self.model.generate(
-                **inputs,
-                generation_config=self._config(params),
-                logits_processor=self._sampler(seeds, params),
-                stopping_criteria=[stopper] if stopper is not None else None,
-            )
+        rows = self.model.generate(
+            **inputs,
+            generation_config=self._config(params),
+            logits_processor=self._sampler(seeds, params),
+            stopping_criteria=[stopper] if stopper is not None else None,
+            synced_gpus=together,
+        )
         added: list[list[int]] = rows[:, start:].tolist()
         return added
 

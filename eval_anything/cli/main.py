@@ -15,6 +15,8 @@ _VERBS = {
     "ls": "list tasks, models, judges",
     "show": "what a task is: data, protocol, judge, prompts, licence",
     "report": "show a run's results again, or export them",
+    "compare": "two runs, sample by sample",
+    "gate": "is a candidate worse than a baseline? by exit code",
     "synth": "write synthetic twins of benchmarks",
     "tools": "list media generators, build what they need",
     "cache": "look at or empty the response cache",
@@ -29,7 +31,7 @@ _EXAMPLES = """examples:
   eval-anything ls tasks
   eval-anything report runs/NAME --format md
 
-exit codes: 0 done, 2 wrong usage, 3 too many errors or nothing could be scored"""
+exit codes: 0 done, 1 regression found by gate, 2 wrong usage, 3 too many errors or nothing could be scored"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,0 +1,1 @@
+"""The gate on checkpoints: is the candidate worse than the baseline, as far as this can be told?"""

@@ -22,9 +22,12 @@ from eval_anything.values import Capabilities, Modality, Params, Request, Respon
 
 if TYPE_CHECKING:
     import numpy as np
+    from PIL.Image import Image as PILImage
 
 _MAKES: dict[str, Modality] = {"musicgen": "audio", "janus": "image"}
 _DEFAULT_S = 10.0
+# Without guidance Janus's generate fails; so little of it changes no number (float32 has seven digits).
+_LEAST_GUIDANCE = 1 + 1e-7
 # These models draw from torch's own generator, which the whole process shares.
 _DRAWING = threading.Lock()
 
@@ -169,9 +172,6 @@ class HFMediaModel(Model):
         return write_wav(samples.T, codec.sampling_rate)
 
     def _image(self, job: _Job) -> bytes:
-        import numpy as np
-        from PIL import Image
-
         from eval_anything.media.convert import write_png
 
         processor, config = self._processor, self._model.generation_config
@@ -185,18 +185,26 @@ class HFMediaModel(Model):
             **inputs,
             generation_mode="image",
             use_cache=True,
-            guidance_scale=self.settings()["guidance"],
+            guidance_scale=max(self.settings()["guidance"], _LEAST_GUIDANCE),
             **_sampling(job.params),
         )
-        values = _finite(self._model.decode_image_tokens(tokens)[0])
-        mean, std = (np.array(getattr(processor.image_processor, n)) for n in ("image_mean", "image_std"))
-        pixels = ((values * std + mean).clip(0, 1) * 255).round().astype(np.uint8)
-        return write_png(Image.fromarray(pixels))
+        return write_png(pictures(self._model, processor, tokens)[0])
 
     async def stop(self) -> None:
         if hasattr(self, "_batcher"):
             await self._batcher.close()
             del self._batcher, self._model, self._processor
+
+
+def pictures(model: Any, processor: Any, codes: Any) -> "list[PILImage]":
+    """What a Janus model decodes of the codes of images, (N, codes of an image): RGB, of the model's size."""
+    import numpy as np
+    from PIL import Image
+
+    values = _finite(model.decode_image_tokens(codes))
+    mean, std = (np.array(getattr(processor.image_processor, n)) for n in ("image_mean", "image_std"))
+    pixels = ((values * std + mean).clip(0, 1) * 255).round().astype(np.uint8)
+    return [Image.fromarray(one) for one in pixels]
 
 
 def _sampling(params: Params) -> dict[str, Any]:

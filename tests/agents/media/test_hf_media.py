@@ -65,6 +65,12 @@ def test_the_seed_of_the_lineage_makes_the_image_again(root):
     assert one.lineage.details == {"guidance": 5.0, "model_type": "janus", "do_sample": True}
 
 
+def test_images_without_guidance(root):
+    plain, guided = (ask(root, "tiny_janus", asked("a dog", "image"), guidance=g)[0] for g in (1, 100))
+    assert plain.lineage.details["guidance"] == 1.0
+    assert plain.sha256 != guided.sha256
+
+
 def test_what_a_model_makes_is_known_before_its_weights_are_read(root):
     music = HFMediaModel(str(root / "tiny_musicgen"), HFMediaOptions())
     assert music.capabilities().outputs == ("audio",)

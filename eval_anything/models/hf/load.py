@@ -60,6 +60,9 @@ def open_checkpoint(folder: Path, chat_template: Path | None) -> Opened:
     config = _config(folder)
     processor = _processor(folder)
     template = read_template(chat_template)
+    if template is None and not getattr(processor, "chat_template", None):
+        # Some processors do not take up the template that their tokenizer has read (Chameleon's).
+        template = getattr(getattr(processor, "tokenizer", None), "chat_template", None)
     _prepare_tokenizer(folder, getattr(processor, "tokenizer", processor))
     # A base model has none; it takes plain prompts.
     chat = template is not None or bool(getattr(processor, "chat_template", None))

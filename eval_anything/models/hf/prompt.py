@@ -205,13 +205,14 @@ class Prompter:
         prompt.notes.append(f"video of {seconds:.1f} s: {len(images)} frames")
         return Clip(np.stack([np.asarray(image) for image in images]), fps)
 
-    def inputs(self, prompts: Sequence[Prompt]) -> Any:
-        """Processor outputs for `prompts` (of one batch key) as tensors, padded on the left."""
+    def inputs(self, prompts: Sequence[Prompt], **options: Any) -> Any:
+        """Processor outputs for `prompts` (of one batch key) as tensors, padded on the left. `options` are
+        the processor's own."""
         processor = self.opened.processor
         texts = [prompt.text for prompt in prompts]
         media = self._media(prompts) if self.multimodal else {}
-        special = prompts[0].special
-        batch = processor(text=texts, padding=True, return_tensors="pt", add_special_tokens=special, **media)
+        options |= {"padding": True, "return_tensors": "pt", "add_special_tokens": prompts[0].special}
+        batch = processor(text=texts, **options, **media)
         if not bool(batch["attention_mask"][:, -1].all()):
             raise BadRequest(f"{type(processor).__name__} did not pad the batch on the left")
         return batch

@@ -8,8 +8,9 @@ tokenized across that border, so no token of the prompt, of a medium or of the p
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ from eval_anything.media.store import ArtifactStore
 from eval_anything.models.hf.generate import end_tokens
 from eval_anything.models.hf.load import Opened
 from eval_anything.models.hf.prompt import Prompter
-from eval_anything.values import File, Message, Request, part_modality
+from eval_anything.values import File, Message, Modality, Request, part_modality
 from eval_anything_train.settings import TooLong
 from eval_anything_train.values import Answer, text_of
 
@@ -52,8 +53,22 @@ class Encoded:
         return len(self.input_ids)
 
 
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """Tokens of an answer that follow one another."""
+
+    ids: Sequence[int]
+    said: Sequence[bool]
+    """Which of them the model says; it is given the others."""
+    whole: bool = False
+    """Whether cutting drops it rather than parts of it."""
+
+
 class Encoder:
     """Encodes for one checkpoint. May be used by several threads at once."""
+
+    makes: ClassVar[tuple[Modality, ...]] = ("text",)
+    """What answers may hold."""
 
     def __init__(
         self,
@@ -94,11 +109,35 @@ class Encoder:
             if isinstance(part, File) and not Path(part.path).is_file():
                 raise DataError(f"record {id!r}: {part.path}: no such file")
 
-    def prompt(self, messages: Sequence[Message], id: str = "") -> Encoded:
+    def check_answer(self, answer: Answer, id: str, name: str = "answer") -> None:
+        """Raises DataError naming the record and its `name`d answer where that is empty, holds what the model
+        does not make, or a file that is not there."""
+        for part in answer:
+            if isinstance(part, File):
+                if part.modality not in self.makes:
+                    made = " and ".join(self.makes)
+                    raise DataError(
+                        f"record {id!r}: the {name} holds {part.modality}, and the model's answers are {made}"
+                    )
+                if not Path(part.path).is_file():
+                    raise DataError(f"record {id!r}: {part.path}: no such file")
+        if not any(isinstance(part, File) or part.text.strip() for part in answer):
+            raise DataError(f"record {id!r}: the {name} is empty")
+
+    def opening(self, answer: Answer) -> Modality:
+        """What the model is asked to begin its answer with, where its prompts differ in that."""
+        return "text"
+
+    def processing(self, opening: Modality) -> dict[str, Any]:
+        """Options of the processor for prompts of answers that begin so."""
+        return {}
+
+    def prompt(self, messages: Sequence[Message], id: str = "", opening: Modality = "text") -> Encoded:
         """The prompt alone, as generation begins with it. Raises DataError naming the record."""
         self.check(messages, id)
         try:
-            inputs = self.prompter.inputs([self.prompter.prompt(Request(messages=tuple(messages)))])
+            prompt = self.prompter.prompt(Request(messages=tuple(messages)))
+            inputs = self.prompter.inputs([prompt], **self.processing(opening))
         except (EvalAnythingError, ValueError, OSError) as fault:
             raise DataError(f"record {id!r}: {fault}") from fault
         ids = inputs["input_ids"][0]
@@ -113,52 +152,76 @@ class Encoder:
 
     def conversation(self, messages: Sequence[Message], answer: Answer, id: str = "") -> Encoded:
         """Prompt and answer. Raises DataError naming the record."""
-        check_answer(answer, id)
-        return self.answered(self.prompt(messages, id), answer)
+        return self.conversations(messages, {"answer": answer}, id)[0]
+
+    def conversations(
+        self, messages: Sequence[Message], answers: Mapping[str, Answer], id: str = ""
+    ) -> list[Encoded]:
+        """The prompt with each of `answers`, which have the names that messages call them by; they share its
+        tensors. Raises DataError naming the record."""
+        for name, answer in answers.items():
+            self.check_answer(answer, id, name)
+        openings = dict.fromkeys(map(self.opening, answers.values()))
+        prompts = {opening: self.prompt(messages, id, opening) for opening in openings}
+        return [self.answered(prompts[self.opening(a)], a, name) for name, a in answers.items()]
 
     def answered(self, prompt: Encoded, answer: Answer, name: str = "answer") -> Encoded:
         """`prompt` with an answer after it; one prompt may have several. `name` is for messages.
 
-        Raises DataError naming the record: TooLongError where it is longer than the limit.
+        Raises TooLongError naming the record where it is longer than the limit and is not to be cut, or where
+        nothing would be left of it.
         """
-        check_answer(answer, prompt.id, name)
-        ids = self.answer_ids(text_of(answer))
+        pieces = self.pieces(answer, prompt.id)
         room = self.max_length - len(prompt)
-        if len(ids) > room:
-            if self.too_long != "cut" or room < 1:
-                raise TooLongError(
-                    f"record {prompt.id!r}: {len(prompt)} tokens of prompt and {len(ids)} of {name},"
-                    f" max_length is {self.max_length}"
-                )
-            ids = ids[:room]
-        return joined(prompt, ids)
+        count = sum(len(piece.ids) for piece in pieces)
+        kept = _cut(pieces, room) if count > room else pieces
+        if count > room and (self.too_long != "cut" or not kept):
+            raise TooLongError(
+                f"record {prompt.id!r}: {len(prompt)} tokens of prompt and {count} of {name},"
+                f" max_length is {self.max_length}"
+            )
+        ids, said = ([x for piece in kept for x in getattr(piece, field)] for field in ("ids", "said"))
+        return joined(prompt, ids, said)
+
+    def pieces(self, answer: Answer, id: str = "") -> list[Piece]:
+        """The tokens of an answer. Raises DataError naming the record."""
+        ids = self.answer_ids(text_of(answer))
+        return [Piece(ids, [True] * len(ids))]
 
     def answer_ids(self, text: str) -> list[int]:
         """The answer's tokens and the one that ends the turn; control tokens in it are broken up."""
-        plain = self.prompter.plain(text if text[:1].isspace() else self.lead + text)
+        return [*self.text_ids(text if text[:1].isspace() else self.lead + text), self.end]
+
+    def text_ids(self, text: str) -> list[int]:
+        """The tokens of `text` as it is, but for control tokens, which are broken up."""
         # Padding one row adds nothing. But the prompter asks for it too, and a tokenizer that is switched
         # back and forth cannot be used by several threads.
-        encoded = self.tokenizer([plain], padding=True, add_special_tokens=False)
-        return [*encoded["input_ids"][0], self.end]
+        encoded = self.tokenizer([self.prompter.plain(text)], padding=True, add_special_tokens=False)
+        ids: list[int] = encoded["input_ids"][0]
+        return ids
 
 
-def check_answer(answer: Answer, id: str, name: str = "answer") -> None:
-    """Raises DataError naming the record and its `name`d answer unless that is text, and not empty."""
-    media = [part.modality for part in answer if isinstance(part, File)]
-    if media:
-        raise DataError(f"record {id!r}: the {name} holds {media[0]}, and the model's answers are text")
-    if not text_of(answer).strip():
-        raise DataError(f"record {id!r}: the {name} is empty")
+def _cut(pieces: Sequence[Piece], room: int) -> list[Piece]:
+    """The first `room` tokens of `pieces`, without what would be half a whole one."""
+    kept: list[Piece] = []
+    for piece in pieces:
+        if room < (len(piece.ids) if piece.whole else 1):
+            break
+        kept.append(dataclasses.replace(piece, ids=piece.ids[:room], said=piece.said[:room]))
+        room -= len(piece.ids)
+    return kept
 
 
-def joined(prompt: Encoded, ids: Sequence[int]) -> Encoded:
-    """`prompt` followed by the answer's token ids, which may be generated ones."""
+def joined(prompt: Encoded, ids: Sequence[int], said: Sequence[bool] | None = None) -> Encoded:
+    """`prompt` followed by the answer's token ids, which may be generated ones. `said`: which of them the
+    model says; None: all."""
     answer = torch.tensor(ids, dtype=prompt.input_ids.dtype)
     count = len(answer)
+    response = torch.tensor([True] * count if said is None else said, dtype=torch.bool)
     return dataclasses.replace(
         prompt,
         input_ids=torch.cat([prompt.input_ids, answer]),
-        response=torch.cat([prompt.response, torch.ones(count, dtype=torch.bool)]),
+        response=torch.cat([prompt.response, response]),
         # Type 0 is text, in every family.
         tokens={n: torch.cat([v, v.new_zeros((count, *v.shape[1:]))]) for n, v in prompt.tokens.items()},
     )

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from eval_anything_train.collate import Batch
+
+
+class TwoVocabularies(abc.ABC):
+    """A network with answers of two kinds of tokens: words, and the codes of images. Each token is drawn from
+    its own kind's vocabulary.
+
+    Its forward pass takes `codes_at`, (B, L) bool: where it is to foretell a code. `code_logits` of the
+    output are the (N, codes) there, row after row; `logits` are about words.
+    """
+
+    @abc.abstractmethod
+    def is_code(self, ids: Tensor) -> Tensor:
+        """Which of `ids` are codes: bool of the same shape."""
+
+    @abc.abstractmethod
+    def code_of(self, ids: Tensor) -> Tensor:
+        """The codes, from 0, that `ids` are."""
 
 
 def token_logprobs(model: Any, batch: Batch, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
@@ -16,9 +35,29 @@ def token_logprobs(model: Any, batch: Batch, temperature: float = 1.0) -> tuple[
 
     Zero where the mask is false: tokens of prompts, media and padding are in no loss.
     """
+    mask = batch.response[:, 1:]
+    found = torch.zeros(mask.shape, device=mask.device)
+    for place, logits, targets in _by_vocabulary(model, batch):
+        found = found.masked_scatter(place, gathered(logits, targets, temperature))
+    return found, mask
+
+
+def _by_vocabulary(model: Any, batch: Batch) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """For each vocabulary: which tokens of the answers are of it, (B, L - 1) bool; the logits of those, (N,
+    V); and their places in it, (N,)."""
     targets, mask = batch.inputs["input_ids"][:, 1:], batch.response[:, 1:]
-    chosen = gathered(answer_logits(model, batch), targets[mask], temperature)
-    return chosen.new_zeros(mask.shape).masked_scatter(mask, chosen), mask
+    network = unwrapped(model)
+    if not isinstance(network, TwoVocabularies):
+        return [(mask, answer_logits(model, batch), targets[mask])]
+    codes = mask & network.is_code(targets)
+    words = mask & ~codes
+    before = pad(words, (0, 1))
+    inputs = {**batch.inputs, "codes_at": pad(codes, (0, 1))}
+    out = at_head(model, inputs, lambda hidden: hidden[before][None])
+    return [
+        (words, out.logits[0], targets[words]),
+        (codes, out.code_logits, network.code_of(targets[codes])),
+    ]
 
 
 def answer_logits(model: Any, batch: Batch) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eval_anything.values import Message, Text
-from eval_anything_train.encode import Encoded, check_answer
+from eval_anything_train.encode import Encoded
 from eval_anything_train.feedback import question
 from eval_anything_train.methods.sft import Imitation
 from eval_anything_train.values import Answer, Critiqued
@@ -17,11 +17,11 @@ class FeedbackModel(Imitation[Critiqued]):
 
     def check(self, record: Critiqued) -> None:
         self._asked(record)
-        check_answer(_feedback(record), record.id, "feedback")
+        self.policy.encoder.check_answer(_feedback(record), record.id, "feedback")
 
     def encode(self, record: Critiqued) -> Encoded:
-        prompt = self.policy.encoder.prompt(self._asked(record), record.id)
-        return self.policy.encoder.answered(prompt, _feedback(record), "feedback")
+        answers = {"feedback": _feedback(record)}
+        return self.policy.encoder.conversations(self._asked(record), answers, record.id)[0]
 
     def _asked(self, record: Critiqued) -> tuple[Message, ...]:
         super().check(record)

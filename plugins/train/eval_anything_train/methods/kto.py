@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from eval_anything_train.collate import Batch, collate
-from eval_anything_train.encode import Encoded, check_answer, joined
+from eval_anything_train.encode import Encoded, joined
 from eval_anything_train.logprobs import token_logprobs
 from eval_anything_train.losses import language, preference
 from eval_anything_train.methods.base import Method, Metrics
@@ -27,10 +27,10 @@ class Answered(NamedTuple):
     """With the answer."""
     desirable: bool
 
-    @property
-    def answer(self) -> list[int]:
-        ids: list[int] = self.whole.input_ids[len(self.prompt) :].tolist()
-        return ids
+    def after(self, prompt: Encoded, limit: int) -> Encoded:
+        """The answer after another prompt; what is beyond `limit` tokens is left out."""
+        answer = slice(len(self.prompt), len(self.prompt) + limit - len(prompt))
+        return joined(prompt, self.whole.input_ids[answer].tolist(), self.whole.response[answer].tolist())
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,19 +58,18 @@ class KTO(Method[Labelled, Answered]):
 
     def check(self, record: Labelled) -> None:
         super().check(record)
-        check_answer(record.answer, record.id)
+        self.policy.encoder.check_answer(record.answer, record.id)
 
     def encode(self, record: Labelled) -> Answered:
-        prompt = self.policy.encoder.prompt(record.messages, record.id)
-        return Answered(prompt, self.policy.encoder.answered(prompt, record.answer), record.desirable)
+        encoder = self.policy.encoder
+        encoder.check_answer(record.answer, record.id)
+        prompt = encoder.prompt(record.messages, record.id, encoder.opening(record.answer))
+        return Answered(prompt, encoder.answered(prompt, record.answer), record.desirable)
 
     def collate(self, items: Sequence[Answered]) -> KTOBatch:
         limit = self.policy.encoder.max_length
         others = [*items[1:], items[0]]
-        mismatched = [
-            joined(own.prompt, other.answer[: limit - len(own.prompt)])
-            for own, other in zip(items, others, strict=True)
-        ]
+        mismatched = [other.after(own.prompt, limit) for own, other in zip(items, others, strict=True)]
         own = collate([item.whole for item in items], self.policy.pad)
         return KTOBatch(
             inputs=own.inputs,

@@ -8,10 +8,11 @@ from typing import Any
 from torch import Tensor
 
 from eval_anything.errors import DataError
+from eval_anything.values import Part, Text
 from eval_anything_train.collate import Batch, collate
-from eval_anything_train.encode import Encoded, check_answer
+from eval_anything_train.encode import Encoded
 from eval_anything_train.methods.base import Method
-from eval_anything_train.values import Pair, text_of
+from eval_anything_train.values import Answer, Pair, text_of
 
 Both = tuple[Encoded, Encoded]
 """The chosen and the rejected conversation; they share the prompt's tensors."""
@@ -24,16 +25,14 @@ class PairMethod(Method[Pair, Both]):
 
     def check(self, record: Pair) -> None:
         super().check(record)
+        for name, answer in sides(record).items():
+            self.policy.encoder.check_answer(answer, record.id, name)
         check_pair(record)
 
     def encode(self, record: Pair) -> Both:
         check_pair(record)
-        encoder = self.policy.encoder
-        prompt = encoder.prompt(record.messages, record.id)
-        return (
-            encoder.answered(prompt, record.chosen, "chosen answer"),
-            encoder.answered(prompt, record.rejected, "rejected answer"),
-        )
+        chosen, rejected = self.policy.encoder.conversations(record.messages, sides(record), record.id)
+        return chosen, rejected
 
     def collate(self, items: Sequence[Both]) -> Batch:
         return collate(
@@ -44,13 +43,20 @@ class PairMethod(Method[Pair, Both]):
         return len(batch) / 2
 
 
+def sides(pair: Pair) -> dict[str, Answer]:
+    """Both answers by the names that messages call them by."""
+    return {"chosen answer": pair.chosen, "rejected answer": pair.rejected}
+
+
 def check_pair(pair: Pair) -> None:
-    """Raises DataError naming the record where an answer is empty or no text, or where both are the same:
-    nothing is preferred then."""
-    check_answer(pair.chosen, pair.id, "chosen answer")
-    check_answer(pair.rejected, pair.id, "rejected answer")
-    if text_of(pair.chosen) == text_of(pair.rejected):
+    """Raises DataError naming the record where both answers are the same: nothing is preferred then."""
+    if _content(pair.chosen) == _content(pair.rejected):
         raise DataError(f"record {pair.id!r}: the chosen and the rejected answer are the same")
+
+
+def _content(answer: Answer) -> tuple[str, list[Part]]:
+    """However its words are divided."""
+    return text_of(answer), [part for part in answer if not isinstance(part, Text)]
 
 
 def halves(values: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from eval_anything_train.collate import Batch, collate
-from eval_anything_train.encode import Encoded, check_answer
+from eval_anything_train.encode import Encoded
 from eval_anything_train.logprobs import token_logprobs
 from eval_anything_train.losses import language
 from eval_anything_train.methods.base import Method, Metrics
@@ -41,7 +41,7 @@ class SFT(Imitation[Demonstration]):
 
     def check(self, record: Demonstration) -> None:
         super().check(record)
-        check_answer(record.answer, record.id)
+        self.policy.encoder.check_answer(record.answer, record.id)
 
     def encode(self, record: Demonstration) -> Encoded:
         return self.policy.encoder.conversation(record.messages, record.answer, record.id)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
@@ -53,6 +54,18 @@ def export_samples(run_dir: Path, found: Scan | None = None) -> list[Path]:
     return [_write(run_dir / names[n], _rows(journal, task, store)) for n, task in found.tasks.items()]
 
 
+@contextmanager
+def task_rows(run_dir: Path, task: TaskScan) -> Iterator[Iterator[dict[str, Any]]]:
+    """The rows of one task of a run, as `export_samples` writes them, read one by one."""
+    from eval_anything.media.store import ArtifactStore
+
+    rows = _rows(run_dir / JOURNAL, task, ArtifactStore(Path(MEDIA)))
+    try:
+        yield rows
+    finally:
+        rows.close()
+
+
 def _file_names(tasks: list[str]) -> dict[str, str]:
     """A safe file name for each task; names that become alike are told apart by a number."""
     names: dict[str, str] = {}
@@ -81,7 +94,7 @@ def _write(path: Path, rows: Iterator[dict[str, Any]]) -> Path:
     return path
 
 
-def _rows(journal: Path, task: TaskScan, store: ArtifactStore) -> Iterator[dict[str, Any]]:
+def _rows(journal: Path, task: TaskScan, store: ArtifactStore) -> Generator[dict[str, Any], None, None]:
     records = sorted(task, key=lambda item: item[:2])
     if not records:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,44 @@ def page(results: Results) -> Page:
         blocks=(*(_block(task) for task in results.tasks), *_combined_blocks(results)),
         lines=tuple(f"note: {note}" for note in results.notes),
     )
+
+
+def several(runs: Sequence[Results]) -> Page:
+    """Several runs side by side: for each task the metrics down, the runs across."""
+    labels = [f"{run.model} ({run.created[:16]})" for run in runs]
+    names = dict.fromkeys(task.name for run in runs for task in run.tasks)
+    unfinished = [label for label, run in zip(labels, runs, strict=True) if not run.complete]
+    return Page(
+        title=f"{len(runs)} runs",
+        banners=tuple(f"unfinished run: {label}" for label in unfinished),
+        blocks=tuple(_across(name, runs, labels) for name in names),
+        lines=tuple(
+            f"{label}: note: {note}" for label, run in zip(labels, runs, strict=True) for note in run.notes
+        ),
+    )
+
+
+def _across(name: str, runs: Sequence[Results], labels: Sequence[str]) -> Block:
+    tasks = [next((task for task in run.tasks if task.name == name), None) for run in runs]
+    held = [task for task in tasks if task is not None]
+    banners = dict.fromkeys(banner for task in held for banner in _banners(task))
+    if len({(task.version, task.profile, task.data, task.judge) for task in held}) > 1:
+        banners["not measured alike: version, profile, data or judge differ between the runs"] = None
+    metrics = {metric.name: metric for task in held for metric in task.metrics}
+    rows = tuple(
+        (INDENT * metric.depth + metric.name, *(_beside(task, metric.name) for task in tasks))
+        for metric in metrics.values()
+    )
+    return Block(f"{name} ({_version(held[0])})", tuple(banners), rows, (), ("metric", *labels))
+
+
+def _beside(task: TaskResult | None, name: str) -> str:
+    metric = None if task is None else next((m for m in task.metrics if m.name == name), None)
+    if metric is None:
+        return NONE
+    decimals = _decimals(metric.scale_high - metric.scale_low)
+    value = number(metric.value, decimals)
+    return value if metric.low is None else f"{value} {_interval(metric.low, metric.high, decimals)}"
 
 
 def _block(task: TaskResult) -> Block:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, get_args
 
 from eval_anything.results import escape
-from eval_anything.results.layout import INDENT, NUMERIC, Block, page
+from eval_anything.results.layout import INDENT, NUMERIC, Block, Page, page, several
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,18 +24,31 @@ _WIDTH = 200
 
 def render(results: Results, format: Format) -> str:
     """`results` as text that ends with a newline. Every string in it is escaped for the format."""
-    return _RENDERERS[format](results)
+    return render_several([results], format)
 
 
-def print_table(results: Results, console: Console | None = None) -> None:
+def render_several(runs: Sequence[Results], format: Format) -> str:
+    """Several runs side by side; in CSV one under the other, in JSON a list of them (of one, that one)."""
+    if format == "csv":
+        return _csv(runs)
+    if format == "json":
+        return _json(runs)
+    return _RENDERERS[format](page(runs[0]) if len(runs) == 1 else several(runs))
+
+
+def print_table(results: Results | Sequence[Results], console: Console | None = None) -> None:
     """The terminal table; colours and width are the console's (default: of standard output)."""
+    runs = results if isinstance(results, Sequence) else [results]
+    _print_page(page(runs[0]) if len(runs) == 1 else several(runs), console)
+
+
+def _print_page(content: Page, console: Console | None) -> None:
     from rich.console import Console as NewConsole
     from rich.text import Text
 
     if console is None:
         # Without a terminal to fit into, the 80 columns that rich assumes would fold the table.
         console = NewConsole(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
-    content = page(results)
 
     def say(line: str, style: str = "") -> None:
         # Text, never a markup string: brackets in a model's name are not styles.
@@ -68,16 +82,16 @@ def _rich_table(block: Block) -> Table:
     return table
 
 
-def _plain(results: Results) -> str:
+def _plain(content: Page) -> str:
     from rich.console import Console as NewConsole
 
     stream = io.StringIO()
-    print_table(results, NewConsole(file=stream, width=_WIDTH, color_system=None, highlight=False))
+    _print_page(content, NewConsole(file=stream, width=_WIDTH, color_system=None, highlight=False))
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
 
 
-def _markdown(results: Results) -> str:
-    content, safe = page(results), escape.markdown
+def _markdown(content: Page) -> str:
+    safe = escape.markdown
     lines = [f"# {safe(content.title)}", ""]
     lines += [f"> **{safe(banner)}**\n" for banner in content.banners]
     for block in content.blocks:
@@ -89,8 +103,8 @@ def _markdown(results: Results) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _latex(results: Results) -> str:
-    content, safe = page(results), escape.latex
+def _latex(content: Page) -> str:
+    safe = escape.latex
     lines = [rf"\section*{{{safe(content.title)}}}"]
     lines += [rf"\textbf{{{safe(banner)}}}\par" for banner in content.banners]
     for block in content.blocks:
@@ -102,8 +116,8 @@ def _latex(results: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _html(results: Results) -> str:
-    content, safe = page(results), escape.html
+def _html(content: Page) -> str:
+    safe = escape.html
     lines = [f"<h3>{safe(content.title)}</h3>"]
     lines += [f"<p><strong>{safe(banner)}</strong></p>" for banner in content.banners]
     for block in content.blocks:
@@ -134,10 +148,10 @@ def _indented(cell: str, safe: escape.Escape, format: str) -> str:
     return hard * depth + safe(cell.strip())
 
 
-def _csv(results: Results) -> str:
+def _csv(runs: Sequence[Results]) -> str:
     import csv
 
-    rows = results.rows()
+    rows = [row for results in runs for row in results.rows()]
     stream = io.StringIO()
     if rows:
         writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
@@ -147,17 +161,16 @@ def _csv(results: Results) -> str:
     return stream.getvalue()
 
 
-def _json(results: Results) -> str:
+def _json(runs: Sequence[Results]) -> str:
     import msgspec
 
+    results = runs[0] if len(runs) == 1 else list(runs)
     return escape.json_text(msgspec.json.format(msgspec.json.encode(results), indent=2).decode()) + "\n"
 
 
 _RENDERERS = {
     "table": _plain,
     "md": _markdown,
-    "csv": _csv,
-    "json": _json,
     "latex": _latex,
     "html": _html,
 }

@@ -49,11 +49,31 @@ def folder(tmp_path: Path) -> Path:
     return run
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", [format for format in FORMATS if format != "html"])
 def test_every_format_is_printed(folder: Path, format: Format, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(folder), "--format", format]) == 0
     shown = capsys.readouterr().out
     assert [line.rstrip() for line in shown.splitlines()] == render(build(folder), format).splitlines()
+
+
+def test_html_is_a_folder_of_pages(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(folder), "--format", "html"]) == 0
+    assert (folder / "report" / "index.html").is_file()
+    assert main(["report", str(folder), str(folder), "--format", "html"]) == 2
+    assert "name a folder with --out" in capsys.readouterr().err
+    assert (
+        main(["report", str(folder), str(folder), "--format", "html", "--out", str(tmp_path / "site")]) == 0
+    )
+    assert (tmp_path / "site" / "samples" / "amu.html").is_file()
+
+
+def test_several_runs_stand_side_by_side(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(folder), str(folder), "--format", "md"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("# 2 runs\n")
+    assert sum("AMU" in line for line in shown.splitlines()) == 1
+    assert main(["report", str(folder), str(folder), "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 2
 
 
 def test_the_formats_of_the_help_are_those_there_are() -> None:

@@ -1,0 +1,1 @@
+"""The report: one static folder that opens from disk, with no network."""

@@ -60,13 +60,13 @@ def divided(module: torch.nn.Module, device: torch.device, dtype: torch.dtype) -
         "mp_policy": MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32),
         "offload_policy": CPUOffloadPolicy() if offload else OffloadPolicy(),
     }
-    for block in _blocks(module):
+    for block in blocks(module):
         fully_shard(block, reshard_after_forward=plugin.reshard_after_forward, **options)
     fully_shard(module, **options)
     return module
 
 
-def _blocks(module: torch.nn.Module) -> list[torch.nn.Module]:
+def blocks(module: torch.nn.Module) -> list[torch.nn.Module]:
     """The language model's blocks: every batch goes through them, which encoders of media cannot promise."""
     for part in module.modules():
         if hasattr(part, "get_decoder"):
@@ -81,6 +81,6 @@ def touched(module: torch.nn.Module) -> Tensor:
 
     Processes with divided weights must average the same gradients, whatever media their batches have.
     """
-    blocks = {id(p) for block in _blocks(module) for p in block.parameters()}
-    rest = [p for p in module.parameters() if p.requires_grad and id(p) not in blocks]
+    inside = {id(p) for block in blocks(module) for p in block.parameters()}
+    rest = [p for p in module.parameters() if p.requires_grad and id(p) not in inside]
     return torch.stack([p.flatten()[0].float() for p in rest]).sum() * 0.0 if rest else torch.zeros(())

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+from typing import Literal
 
 import torch
 
 from eval_anything.models.hf.load import resolve_device
 
 
-def sharded() -> bool:
-    """Whether the launcher divides weights among processes (FSDP)."""
-    return os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
+def division() -> Literal["fsdp", "deepspeed"] | None:
+    """How the launcher asks that weights be divided among processes: by FSDP, by DeepSpeed, or not at all."""
+    if _asked("ACCELERATE_USE_DEEPSPEED"):
+        return "deepspeed"
+    return "fsdp" if _asked("ACCELERATE_USE_FSDP") else None
+
+
+def _asked(variable: str) -> bool:
+    return os.environ.get(variable, "false").lower() == "true"
 
 
 def process_device(device: str) -> str:
@@ -27,4 +34,4 @@ def process_device(device: str) -> str:
 
 def loading_device(device: str) -> str:
     """Weights that will be divided are loaded into main memory: whole ones may not fit one GPU."""
-    return "cpu" if sharded() else process_device(device)
+    return "cpu" if division() else process_device(device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,10 +13,11 @@ import torch
 from eval_anything.errors import RunConflict, StorageError
 from eval_anything_train import state
 from eval_anything_train.checkpoint import checkpoints, name_of, prune, sweep, write_folder
+from eval_anything_train.learner import Learner
 from eval_anything_train.manifest import Manifest, check_same, now, read_manifest, write_manifest
 from eval_anything_train.metrics import Metrics
 from eval_anything_train.progress import Progress
-from eval_anything_train.session import Learner, Session
+from eval_anything_train.session import Session
 from eval_anything_train.settings import Settings
 
 Write = Callable[[Mapping[str, torch.nn.Module], Path], None]
@@ -128,7 +128,7 @@ class Run:
             state.load_weights(self.resumed, name, module)
         learner = self.session.learner(module, settings, self.manifest.steps)
         if self.resumed is not None:
-            state.load_optimizer(self.resumed, name, learner)
+            learner.restore(state.Saved(self.resumed, name))
         return learner
 
     def record(self, values: Mapping[str, Any]) -> None:
@@ -151,8 +151,13 @@ class Run:
 
         `extra`: what a method needs for going on besides, as plain values; `state.extra` when resumed.
         """
-        gathered = {name: state.gather(learner) for name, learner in learners.items()}
-        modules = {name: _whole(learner) for name, learner in learners.items()}
+        gathered = {
+            name: state.Gathered(
+                learner.kept(learner.weights(trained=True)), learner.kept(learner.averages())
+            )
+            for name, learner in learners.items()
+        }
+        modules = {name: learner.whole_module() for name, learner in learners.items()}
         if self._metrics is not None:
             self._metrics.sync()
 
@@ -167,7 +172,7 @@ class Run:
 
     def finish(self, learners: Mapping[str, Learner], write: Write) -> None:
         """Write `final/` and say in the manifest that the run is done."""
-        modules = {name: _whole(learner) for name, learner in learners.items()}
+        modules = {name: learner.whole_module() for name, learner in learners.items()}
         if self._metrics is not None:
             self._metrics.sync()
             write_folder(self.final, lambda folder: write(modules, folder))
@@ -179,13 +184,3 @@ class Run:
             self.manifest, finished=now(), skipped=metrics.skipped, metrics=metrics.last
         )
         write_manifest(self.folder, self.manifest)
-
-
-def _whole(learner: Learner) -> torch.nn.Module:
-    """The module itself, or a copy on the CPU where its weights are divided among processes."""
-    if learner.structure is None:
-        return learner.bare
-    whole: torch.nn.Module = copy.deepcopy(learner.structure)
-    if weights := state.whole_weights(learner):
-        whole.load_state_dict(weights, assign=True)
-    return whole

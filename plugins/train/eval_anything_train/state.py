@@ -16,11 +16,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.distributed.tensor import DTensor, distribute_tensor
 
 from eval_anything.errors import DataError, UsageError
 from eval_anything.models.hf.checkpoint import check_safetensors
-from eval_anything_train.session import Learner
 
 STATE, WEIGHTS, OPTIMIZER = "state.json", "weights.safetensors", "optimizer.safetensors"
 _ADVICE = "delete this checkpoint's folder to go on with an older one"
@@ -45,33 +43,6 @@ class Gathered:
     """Of the trained parameters, by name."""
     optimizer: dict[str, Tensor]
     """`NAME/exp_avg` and so on; none for a parameter that no step has changed yet."""
-
-
-def gather(learner: Learner) -> Gathered:
-    """Whole tensors, on the main process; others get none. Every process must call it."""
-    found = Gathered({}, {})
-    for name, parameter in _trained(learner.bare).items():
-        state = learner.optimizer.state.get(parameter, {})
-        _keep(learner, found.weights, name, parameter)
-        for key, value in state.items():
-            _keep(learner, found.optimizer, f"{name}/{key}", value)
-    return found
-
-
-def whole_weights(learner: Learner) -> dict[str, Tensor]:
-    """All of the module's weights and buffers, as `gather` gives the trained ones."""
-    found: dict[str, Tensor] = {}
-    for name, value in learner.bare.state_dict().items():
-        _keep(learner, found, name, value)
-    return found
-
-
-def _keep(learner: Learner, found: dict[str, Tensor], name: str, value: Tensor) -> None:
-    value = value.detach()
-    if isinstance(value, DTensor):
-        value = value.full_tensor()
-    if learner.session.main:
-        found[name] = value.cpu()
 
 
 def write_state(folder: Path, state: State, gathered: Mapping[str, Gathered]) -> None:
@@ -111,7 +82,8 @@ def load_weights(folder: Path, name: str, module: torch.nn.Module) -> None:
 
     Raises DataError where they are those of another module.
     """
-    path, trained = folder / WEIGHTS, _trained(module)
+    path = folder / WEIGHTS
+    trained = {key: value for key, value in module.named_parameters() if value.requires_grad}
     with safe_open(path, "pt") as file, torch.no_grad():
         held = _names(file, name)
         if held != trained.keys():
@@ -124,37 +96,31 @@ def load_weights(folder: Path, name: str, module: torch.nn.Module) -> None:
             parameter.copy_(value)
 
 
-def load_optimizer(folder: Path, name: str, learner: Learner) -> None:
-    """Put the optimiser's averages into `learner`. Every process must call it."""
-    names = {id(parameter): key for key, parameter in _trained(learner.bare).items()}
-    groups = learner.optimizer.state_dict()["param_groups"]
-    parameters = [p for group in learner.optimizer.param_groups for p in group["params"]]
-    with safe_open(folder / OPTIMIZER, "pt") as file:
-        held: dict[str, list[str]] = {}
-        for key in _names(file, name):
-            owner, _, kind = key.rpartition("/")
-            held.setdefault(owner, []).append(kind)
-        state = {
-            number: {
-                kind: _like(file.get_tensor(f"{name}/{names[id(p)]}/{kind}"), p)
-                for kind in sorted(held[names[id(p)]])
-            }
-            for number, p in enumerate(parameters)
-            if names[id(p)] in held
-        }
-    learner.optimizer.load_state_dict({"state": state, "param_groups": groups})
+class Saved:
+    """What a checkpoint holds of one learner; tensors are read one by one."""
 
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder, self._name = folder, name
+        self._kinds: dict[str, list[str]] = {}
+        with safe_open(folder / OPTIMIZER, "pt") as file:
+            for key in sorted(_names(file, name)):
+                owner, _, kind = key.rpartition("/")
+                self._kinds.setdefault(owner, []).append(kind)
 
-def _like(value: Tensor, parameter: Tensor) -> Tensor:
-    """`value` divided among processes as `parameter` is; counts of steps are everywhere."""
-    if isinstance(parameter, DTensor) and value.ndim:
-        placed = value.to(parameter.device)
-        return distribute_tensor(placed, parameter.device_mesh, parameter.placements)
-    return value
+    def kinds(self, parameter: str) -> list[str]:
+        """Of the averages of `parameter`: none where no step had changed it."""
+        return self._kinds.get(parameter, [])
 
+    def average(self, parameter: str, kind: str) -> Tensor:
+        return self._tensor(OPTIMIZER, f"{parameter}/{kind}")
 
-def _trained(module: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
-    return {name: value for name, value in module.named_parameters() if value.requires_grad}
+    def weight(self, parameter: str) -> Tensor:
+        return self._tensor(WEIGHTS, parameter)
+
+    def _tensor(self, file: str, key: str) -> Tensor:
+        with safe_open(self._folder / file, "pt") as held:
+            tensor: Tensor = held.get_tensor(f"{self._name}/{key}")
+        return tensor
 
 
 def _names(file: Any, learner: str) -> set[str]:

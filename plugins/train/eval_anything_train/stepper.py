@@ -7,12 +7,15 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import torch
 from torch import Tensor
 
+from eval_anything.errors import DataError
+from eval_anything_train.learner import Learner, NotFinite
 from eval_anything_train.order import Step
-from eval_anything_train.session import Learner, NotFinite, Session
+from eval_anything_train.session import Session
 
 if TYPE_CHECKING:
     from eval_anything_train.feed import Micro
@@ -77,6 +80,8 @@ class LossStepper(Stepper):
         if total == 0:  # all records of the step are too long: everybody passes on
             everywhere = self.session.sum(torch.tensor(skipped, device=self.session.device))
             return {"loss": None, "tokens": 0, "records": 0, "skipped": int(everywhere)}
+        if self.session.division == "deepspeed":
+            self._check_media(step, micros)
         sums = _Sums(self.session, len(micros))
         for number, micro in enumerate(micros):
             if micro.batch is not None:
@@ -88,12 +93,24 @@ class LossStepper(Stepper):
         if not math.isfinite(means["loss"]):
             rows = [index for number, process in broken for index in step.cells[number][process]]
             raise self.not_finite(step, f"the loss is {means['loss']}", rows)
-        norm = float(self.learner.gradient_norm())
-        if not math.isfinite(norm):
-            raise self.not_finite(step, f"the gradient's norm is {norm}", step.indices)
-        rate = self.learner.update(step.number)
+        try:
+            norm, rate = self.learner.advance(step.number)
+        except NotFinite as fault:
+            raise self.not_finite(step, str(fault), step.indices) from None
         loss_mean = means.pop("loss")
         return {"loss": loss_mean, "lr": rate, "grad_norm": norm, **means, **counts}
+
+    def _check_media(self, step: Step, micros: Sequence[Micro]) -> None:
+        """DeepSpeed gathers the weights of an encoder when it is used: all processes must use it, or wait for
+        ever. Raises DataError."""
+        kinds = [",".join(sorted(micro.batch.inputs)) if micro.batch else "" for micro in micros]
+        mine = torch.tensor([crc32(kind.encode()) % 2**20 for kind in kinds], dtype=torch.float64)
+        squares = self.session.sum((mine**2).to(self.session.device))
+        if not torch.equal(squares * self.session.processes, self.session.sum(mine.to(squares.device)) ** 2):
+            raise DataError(
+                f"step {step.number + 1}: batches of several processes have different kinds of media, which "
+                "DeepSpeed cannot train on: use accelerate/fsdp.yaml"
+            )
 
     def _gradients(self, micro: Micro, total: float, *, last: bool) -> tuple[Tensor, Metrics]:
         """Forward and backward pass of a batch that counts `micro.weight` of `total`."""

@@ -76,7 +76,7 @@ def run_tiny(
 def environment(**more: str) -> dict[str, str]:
     """For processes that import what tests import."""
     here = Path(__file__).parent
-    paths = [str(here), str(here.parents[2] / "tests")]
+    paths = [str(here), str(here.parents[2] / "tests"), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", **more}
 
 

@@ -10,8 +10,9 @@ import torch
 
 from eval_anything.errors import UsageError
 from eval_anything.models.hf import checkpoint, load
+from eval_anything_train.logprobs import unwrapped
 from eval_anything_train.lora import sharing, with_adapters
-from eval_anything_train.place import loading_device, sharded
+from eval_anything_train.place import division, loading_device
 from eval_anything_train.policy import Policy, checkpoint_activations
 from eval_anything_train.ppo.rewards import ModelReward, Reward, reads_alike
 from eval_anything_train.ppo.settings import PPOSettings
@@ -32,6 +33,7 @@ def open_critic(settings: PPOSettings, policy: Policy, reward: Reward) -> Reward
         network = _network(settings, policy, reward, start)
         if settings.lora is not None:
             network = with_adapters(network, settings.lora)
+    _freeze_vocabulary(network)
     if settings.gradient_checkpointing:
         checkpoint_activations(network)
     network.train()
@@ -57,7 +59,7 @@ def _start(settings: PPOSettings, policy: Policy, reward: Reward) -> Path | None
 def _network(settings: PPOSettings, policy: Policy, reward: Reward, start: Path | None) -> Any:
     adapted = settings.lora is not None
     # Weights that are divided among processes cannot be divided twice.
-    shared = adapted and not sharded()
+    shared = adapted and division() is None
     if start is None:
         return sharing(policy.model) if shared else copy.deepcopy(sharing(policy.model))
     if shared and isinstance(reward, ModelReward) and reward.folder == start:
@@ -65,3 +67,12 @@ def _network(settings: PPOSettings, policy: Policy, reward: Reward, start: Path 
     dtype = str(policy.dtype).removeprefix("torch.") if adapted else "float32"
     opened = load.open_checkpoint(start, None)
     return load.load_weights(opened, loading_device(settings.device), dtype, None)
+
+
+def _freeze_vocabulary(network: Any) -> None:
+    """The head over the vocabulary has no part in a critic's loss, unless it is the embedding as well."""
+    inner = unwrapped(network)
+    held = {id(parameter) for parameter in inner.get_input_embeddings().parameters()}
+    for parameter in inner.get_output_embeddings().parameters():
+        if id(parameter) not in held:
+            parameter.requires_grad_(False)

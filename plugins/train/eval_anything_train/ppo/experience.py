@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from eval_anything_train.collate import Batch
+from eval_anything_train.learner import Learner, NotFinite
 from eval_anything_train.logprobs import token_logprobs
 from eval_anything_train.policy import Policy
 from eval_anything_train.ppo.gae import advantages, token_rewards
 from eval_anything_train.ppo.rewards import Reward
 from eval_anything_train.ppo.rollouts import Rollout
 from eval_anything_train.ppo.settings import PPOSettings
-from eval_anything_train.session import Learner, NotFinite, Session
+from eval_anything_train.session import Session
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from eval_anything_train.feed import Micro
+from eval_anything_train.learner import Learner
 from eval_anything_train.logprobs import token_logprobs
 from eval_anything_train.losses import language
 from eval_anything_train.ppo import losses
 from eval_anything_train.ppo.experience import Experience
 from eval_anything_train.ppo.settings import PPOSettings
 from eval_anything_train.ppo.tally import Tally
-from eval_anything_train.session import Learner, Session
+from eval_anything_train.session import Session
 
 T = TypeVar("T")
 

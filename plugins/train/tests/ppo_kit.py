@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import tiny_models
 import torch
 from train_kit import turn
 
 from eval_anything.models.hf import load, omni_random
+from eval_anything.values import File
 from eval_anything_train.loop import Outcome, train
 from eval_anything_train.metrics import read_metrics
 from eval_anything_train.policy import Policy, open_policy, policy_for, save_policy
@@ -85,3 +89,34 @@ def next_token(policy: Policy, model: Any, prompt: Prompt) -> torch.Tensor:
     with torch.no_grad():
         logits: torch.Tensor = model(input_ids=ids[None]).logits[0, -1]
     return logits.double().softmax(-1)
+
+
+class Job(msgspec.Struct, frozen=True):
+    """A run of PPO for a process of its own; answers are paid by their length."""
+
+    settings: PPOSettings
+    records: int
+    media: dict[str, str] = {}
+    """Record's id to an image in its prompt."""
+    bad: str = ""
+    """Record whose reward is no number."""
+
+
+def do(job: Job) -> Outcome:
+    records = [
+        msgspec.structs.replace(one, messages=turn(File(job.media[one.id], "image"), "What is it?"))
+        if one.id in job.media
+        else one
+        for one in prompts(job.records)
+    ]
+
+    def score(asked: Sequence[Prompt], answers: Sequence[Answer]) -> list[float]:
+        lengths = [len(text_of(answer)) / 10 for answer in answers]
+        return [math.nan if one.id == job.bad else x for one, x in zip(asked, lengths, strict=True)]
+
+    return run_ppo(job.settings, records, reward=score)
+
+
+if __name__ == "__main__":
+    for path in sys.argv[1:]:
+        do(msgspec.json.decode(Path(path).read_bytes(), type=Job))

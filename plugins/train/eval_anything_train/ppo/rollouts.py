@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 import torch
+from torch.distributed.fsdp import register_fsdp_forward_method
 
 from eval_anything.models.hf.generate import Generator
 from eval_anything.values import Params, Text
@@ -61,11 +62,15 @@ def gathered(questions: Sequence[Question], pad: int) -> Questions:
 class Sampler:
     """Lets `model`, the policy's own module without wrappers, answer."""
 
-    def __init__(self, policy: Policy, model: torch.nn.Module, settings: PPOSettings) -> None:
+    def __init__(
+        self, policy: Policy, model: torch.nn.Module, settings: PPOSettings, *, divided: bool = False
+    ) -> None:
+        """`divided`: each process has a part of the weights only."""
         self.policy = policy
         self.model = model
         self.settings = settings
-        self.generator = Generator(policy.opened, unwrapped(model), policy.encoder.prompter)
+        self.divided = divided
+        self.generator = Generator(policy.opened, _generating(model, divided), policy.encoder.prompter)
         self.params = Params(
             temperature=settings.temperature,
             top_p=settings.top_p,
@@ -81,7 +86,7 @@ class Sampler:
         """
         seeds = [draw_seed(self.settings.seed, step, id) for id in questions.ids]
         with evaluating(self.model):
-            rows = self.generator.sequences(questions.inputs, self.params, seeds)
+            rows = self.generator.sequences(questions.inputs, self.params, seeds, together=self.divided)
         kept = [self._ended(row) for row in rows]
         conversations = [
             joined(question.encoded, ids) for question, ids in zip(questions.questions, kept, strict=True)
@@ -104,6 +109,16 @@ class Sampler:
     def _words(self, ids: list[int]) -> Answer:
         text: str = self.policy.opened.tokenizer.decode(ids, skip_special_tokens=True)
         return (Text(text),)
+
+
+def _generating(model: torch.nn.Module, divided: bool) -> torch.nn.Module:
+    """Whose `generate` is called: the model's inside of adapters; but where weights are divided, those
+    outside of the blocks are whole only while the outermost module is at work."""
+    inner: torch.nn.Module = unwrapped(model)
+    if not divided or inner is model:
+        return inner
+    register_fsdp_forward_method(model, "generate")
+    return model
 
 
 def draw_seed(seed: int, step: int, record: str) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import torch
 
+from eval_anything.errors import UsageError
 from eval_anything_train.feed import Feed, Micro
 from eval_anything_train.order import Plan, Step
 from eval_anything_train.policy import save_policy
@@ -39,6 +40,8 @@ class PPOStepper(Stepper):
 
     def __init__(self, method: PPO, records: Sequence[Prompt], run: Run) -> None:
         super().__init__(records, run)
+        if self.session.division == "deepspeed":
+            raise UsageError("ppo trains two models, and DeepSpeed one: use accelerate/fsdp.yaml")
         s = self.settings = method.settings
         self.policy = method.policy
         self.actor = run.learner(ACTOR, self.policy.model, s)
@@ -50,7 +53,7 @@ class PPOStepper(Stepper):
             self.session.placed(self.policy.frozen)
         # Pixels and mel frames come in the precision of the weights that read them.
         self.dtype = next(p.dtype for p in self.actor.module.parameters() if p.is_floating_point())
-        self.sampler = Sampler(self.policy, self.actor.bare, s)
+        self.sampler = Sampler(self.policy, self.actor.bare, s, divided=self.session.divided)
         self.observer = Observer(self.session, self.policy, self.actor, self.critic, method.reward, s)
         self.updater = Updater(self.session, self.actor, self.critic, s, self.dtype)
         self.demonstrations = _demonstrations(method, run)

@@ -184,15 +184,18 @@ def resolve_dtype(dtype: str, device: str) -> str:
     return dtype
 
 
-def load_weights(opened: Opened, device: str, dtype: str, attention: str | None) -> Any:
-    """The model, ready to generate. Raises UsageError for files missing, damaged, or not of this model."""
+def load_weights(opened: Opened, device: str, dtype: str, attention: str | None, *, kind: Any = None) -> Any:
+    """The model, ready to generate; `kind` is a class to take in place of transformers' own.
+
+    Raises UsageError for files missing, damaged, or not of this model.
+    """
     import torch
     from safetensors import SafetensorError
 
     checkpoint.weight_files(opened.folder)
     options = {} if attention is None else {"attn_implementation": attention}
     try:
-        model, report = model_class(opened.config).from_pretrained(
+        model, report = (kind or model_class(opened.config)).from_pretrained(
             opened.folder,
             config=opened.config,
             dtype=getattr(torch, dtype),

@@ -16,12 +16,14 @@ from torch import Tensor
 from eval_anything.errors import UsageError
 from eval_anything.models.hf import checkpoint, load
 from eval_anything_train.encode import Encoder
+from eval_anything_train.family import family_of
 from eval_anything_train.logprobs import unwrapped
 from eval_anything_train.lora import has_adapters, merged_weights, with_adapters, without_adapters
 from eval_anything_train.place import loading_device, process_device
 from eval_anything_train.settings import Lora, Settings
 
 GENERATION = "generation_config.json"
+TEMPLATE = "chat_template.jinja"
 
 
 @dataclasses.dataclass
@@ -87,17 +89,19 @@ def open_policy(
     will be used. Raises UsageError where it cannot be loaded.
     """
     folder, _ = checkpoint.find(name, revision, weights=True)
-    opened = load.open_checkpoint(folder, None)
+    family = family_of(folder)
+    opened = family.open(folder)
     place = load.resolve_device(device)
     computed = load.resolve_dtype(dtype, place)
-    model = load.load_weights(opened, place, computed if lora is not None else "float32", None)
+    model = family.load(opened, place, computed if lora is not None else "float32")
+    reader = family.encoder(opened, model, **encoder)
     frozen = None
     if lora is not None:
         model = with_adapters(model, lora)
     elif reference:
         frozen = copy.deepcopy(model).requires_grad_(False).eval()
     model.train()
-    return Policy(folder, opened, model, Encoder(opened, **encoder), getattr(torch, computed), frozen)
+    return Policy(folder, opened, model, reader, getattr(torch, computed), frozen)
 
 
 def policy_for(settings: Settings, *, reference: bool = False) -> Policy:
@@ -148,6 +152,9 @@ def save_policy(policy: Policy, model: Any, folder: Path) -> None:
     whole.save_pretrained(folder)
     for path in _companions(policy.folder):
         shutil.copyfile(path, folder / path.name)
+    template = policy.opened.chat_template
+    if template is not None and not (folder / TEMPLATE).is_file():
+        (folder / TEMPLATE).write_text(template, encoding="utf-8")
     if adapted:
         inner.save_pretrained(folder / "adapter")
 

@@ -19,6 +19,8 @@ def mask_of(*rows: str) -> Tensor:
 
 
 MASK = mask_of("..xxx.", ".x....", "xxxxxx", "...xxx")
+GAPS = mask_of("..xxx.", ".x..xx", "xxxxxx", "x.x.x.")
+"""Between an answer's tokens may stand some that the model was given."""
 
 
 def noise(seed: int, *shape: int) -> Tensor:
@@ -37,21 +39,22 @@ def test_the_score_comes_at_the_last_token_and_the_price_at_each() -> None:
     torch.testing.assert_close(found, torch.tensor(expected))
 
 
+@pytest.mark.parametrize("mask", [MASK, GAPS])
 @pytest.mark.parametrize(("gamma", "lam"), [(1.0, 0.95), (0.9, 0.7), (1.0, 1.0), (0.9, 0.0), (0.0, 0.5)])
-def test_advantages_are_the_discounted_sum_of_surprises(gamma: float, lam: float) -> None:
+def test_advantages_are_the_discounted_sum_of_surprises(gamma: float, lam: float, mask: Tensor) -> None:
     """By the definition, for each token by itself; what stands outside of the answers does not matter."""
     rewards, values = noise(0, 4, 6), noise(1, 4, 6)
-    found = advantages(rewards, values, MASK, gamma, lam)
+    found = advantages(rewards, values, mask, gamma, lam)
     for row in range(4):
-        places = MASK[row].nonzero()[:, 0].tolist()
+        places = mask[row].nonzero()[:, 0].tolist()
         v = [*values[row, places].tolist(), 0.0]
         surprises = [rewards[row, p] + gamma * v[k + 1] - v[k] for k, p in enumerate(places)]
         for k, place in enumerate(places):
             ahead = sum((gamma * lam) ** (j - k) * surprises[j] for j in range(k, len(places)))
             assert found[row, place] == pytest.approx(float(ahead), rel=1e-5, abs=1e-6)
-    assert not found[~MASK].any()
-    other = torch.where(MASK, rewards, math.nan), torch.where(MASK, values, math.inf)
-    torch.testing.assert_close(advantages(*other, MASK, gamma, lam), found)
+    assert not found[~mask].any()
+    other = torch.where(mask, rewards, math.nan), torch.where(mask, values, math.inf)
+    torch.testing.assert_close(advantages(*other, mask, gamma, lam), found)
 
 
 def test_with_lambda_one_returns_are_what_was_paid_from_there_on() -> None:

@@ -11,8 +11,8 @@ def token_rewards(
 ) -> Tensor:
     """(B, T): -kl_coeff * log_ratio at every token of the answer; the clipped score at its last one besides.
 
-    `scores` (B,), of whole answers; `log_ratios` (B, T), log p - log p_ref; `mask` (B, T) bool, true in one
-    unbroken stretch of each row. Stiennon et al., arXiv 2009.01325, with the KL spread over the tokens.
+    `scores` (B,), of whole answers; `log_ratios` (B, T), log p - log p_ref; `mask` (B, T) bool, true
+    somewhere in each row. Stiennon et al., arXiv 2009.01325, with the KL spread over the tokens.
     """
     rewards = -kl_coeff * log_ratios * mask
     last = mask.shape[1] - 1 - mask.flip(1).int().argmax(dim=1, keepdim=True)
@@ -24,11 +24,16 @@ def advantages(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, gae_
     """(B, T): the sum over later tokens k of (gamma * lambda)^k * (r + gamma * V_next - V).
 
     `values` (B, T): what the critic expects before each token; after the answer's last token it is 0.
-    Zero outside of the mask. Schulman et al., arXiv 1506.02438, equation 16.
+    Tokens outside of the mask are not there, those between an answer's own as well; zero for them.
+    Schulman et al., arXiv 1506.02438, equation 16.
     """
-    rewards, values = torch.where(mask, rewards, 0.0), torch.where(mask, values, 0.0)
-    following = torch.cat([values[:, 1:], torch.zeros_like(values[:, :1])], dim=1)
-    found = rewards + gamma * following - values
-    for column in range(mask.shape[1] - 2, -1, -1):
-        found[:, column] += gamma * gae_lambda * found[:, column + 1] * mask[:, column + 1]
-    return found * mask
+    count = mask.sum(dim=1)
+    # The places of each answer's tokens in their order, then others.
+    order = mask.int().argsort(dim=1, descending=True, stable=True)[:, : int(count.max())]
+    there = torch.arange(order.shape[1], device=mask.device) < count[:, None]
+    reward, value = (torch.where(there, x.gather(1, order), 0.0) for x in (rewards, values))
+    following = torch.cat([value[:, 1:], torch.zeros_like(value[:, :1])], dim=1)
+    found = reward + gamma * following - value
+    for column in range(order.shape[1] - 2, -1, -1):
+        found[:, column] += gamma * gae_lambda * found[:, column + 1]
+    return torch.zeros_like(rewards).scatter(1, order, found * there)

@@ -30,6 +30,9 @@ _LIBRARIES = (
 _NAMED_BY_CONTENT = frozenset({"model", "data", "limit", "reward", "critic", "ptx_data"})
 """Settings that stand for what the fingerprints tell better: a folder may be moved."""
 
+_AT_START = ("checkpoints", "metrics.jsonl", ".partial-manifest.json")
+"""What there may be of a run before its manifest."""
+
 
 class Parent(msgspec.Struct, frozen=True, kw_only=True):
     """The checkpoint that training began with."""
@@ -131,12 +134,22 @@ def check_same(folder: Path, old: Manifest, new: Manifest) -> None:
         raise RunConflict(f"{folder} holds a run of another configuration:{shown}{more}")
 
 
+def check_out(folder: Path) -> None:
+    """Raises RunConflict unless `folder` is new, empty, or a training run's, killed at its start perhaps."""
+    if not folder.exists() or read_manifest(folder) is not None:
+        return
+    if not folder.is_dir() or any(path.name not in _AT_START for path in folder.iterdir()):
+        raise RunConflict(f"{folder} exists and is no training run: choose another --out")
+
+
 def read_manifest(folder: Path) -> Manifest | None:
     """None where there is none. Raises DataError where it is not one."""
     path = folder / FILE
     try:
         return msgspec.json.decode(path.read_bytes(), type=Manifest)
     except FileNotFoundError:
+        return None
+    except NotADirectoryError:
         return None
     except (OSError, msgspec.MsgspecError) as fault:
         raise DataError(f"{path}: not a manifest of a training run: {fault}") from None

@@ -10,11 +10,11 @@ from typing import Any, Self, TextIO
 import msgspec
 import torch
 
-from eval_anything.errors import RunConflict, StorageError
+from eval_anything.errors import StorageError
 from eval_anything_train import state
 from eval_anything_train.checkpoint import checkpoints, name_of, prune, sweep, write_folder
 from eval_anything_train.learner import Learner
-from eval_anything_train.manifest import Manifest, check_same, now, read_manifest, write_manifest
+from eval_anything_train.manifest import Manifest, check_out, check_same, now, read_manifest, write_manifest
 from eval_anything_train.metrics import Metrics
 from eval_anything_train.progress import Progress
 from eval_anything_train.session import Session
@@ -66,9 +66,10 @@ class Run:
         """Whether an earlier session has done it all."""
         found = checkpoints(self._checkpoints)
         self.resumed: Path | None = found[-1][1] / "trainer" if found and not self.finished else None
-        self.state = state.read_state(self.resumed) if self.resumed else None
-        self.step = self.manifest.steps if self.finished else self.state.step if self.state else 0
+        self.step = self.manifest.steps if self.finished else 0
         """Optimiser steps done."""
+        if self.resumed is not None:
+            self.step = state.read_state(self.resumed).step
         self._progress = Progress(
             self.manifest.steps, self.step, self.settings.log_every, stream if session.main else None
         )
@@ -82,15 +83,14 @@ class Run:
         return self.folder / "checkpoints"
 
     def _open(self) -> Metrics:
-        old = read_manifest(self.folder)
-        if old is None and self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
-            raise RunConflict(f"{self.folder} exists and is no training run: choose another out")
+        check_out(self.folder)
         try:
             self._checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as fault:
             raise StorageError(f"{self.folder}: cannot be written: {fault.strerror}") from fault
-        metrics = Metrics(self.folder)
+        metrics = Metrics(self.folder)  # from here on no other process is at work here
         try:
+            old = read_manifest(self.folder)
             if old is not None:
                 check_same(self.folder, old, self.manifest)
                 again = () if old.finished else (now(),)
@@ -144,13 +144,8 @@ class Run:
         """Whether a checkpoint is to be written after this step."""
         return bool(self.settings.save_every) and self.step % self.settings.save_every == 0
 
-    def save(
-        self, learners: Mapping[str, Learner], write: Write, extra: Mapping[str, Any] | None = None
-    ) -> None:
-        """Write a checkpoint, all of it or nothing; every process must call it. Raises StorageError.
-
-        `extra`: what a method needs for going on besides, as plain values; `state.extra` when resumed.
-        """
+    def save(self, learners: Mapping[str, Learner], write: Write) -> None:
+        """Write a checkpoint, all of it or nothing; every process must call it. Raises StorageError."""
         gathered = {
             name: state.Gathered(
                 learner.kept(learner.weights(trained=True)), learner.kept(learner.averages())
@@ -163,7 +158,7 @@ class Run:
 
             def fill(folder: Path) -> None:
                 write(modules, folder)
-                position = state.State(step=self.step, data=self.manifest.data, extra=dict(extra or {}))
+                position = state.State(step=self.step, data=self.manifest.data)
                 state.write_state(folder / "trainer", position, gathered)
 
             write_folder(self._checkpoints / name_of(self.step), fill)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -17,6 +18,9 @@ from eval_anything_train.learner import Learner
 from eval_anything_train.place import division, process_device
 from eval_anything_train.settings import Settings
 
+_TIMEOUT = timedelta(hours=1)
+"""How long processes wait for one another: for the main one while it writes a large checkpoint, say."""
+
 
 class Session:
     """The processes of a run, as `accelerate launch` or torchrun started them, or one."""
@@ -26,7 +30,7 @@ class Session:
         self.device = process_device(settings.device)
         self.dtype: torch.dtype = getattr(torch, resolve_dtype(settings.dtype, self.device))
         """What is computed in."""
-        self.state = PartialState(cpu=self.device == "cpu")
+        self.state = PartialState(cpu=self.device == "cpu", timeout=_TIMEOUT)
         self.division = division() if torch.distributed.is_initialized() else None
         """How weights are divided among the processes, if they are."""
 

@@ -31,8 +31,6 @@ class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Optimiser steps done."""
     data: str
     """Fingerprint of the records."""
-    extra: dict[str, Any] = {}
-    """What a method adds."""
 
 
 @dataclasses.dataclass(frozen=True)

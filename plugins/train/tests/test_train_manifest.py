@@ -35,7 +35,7 @@ def test_a_manifest_says_what_was_done(tmp_path: Path) -> None:
     assert found.versions.keys() >= {"python", "torch", "transformers", "peft", "eval-anything-train"}
     assert found.environment == {
         "processes": 1,
-        "distributed": "NO",
+        "weights": "whole",
         "device": "cpu",
         "dtype": "float32",
         "threads": 1,

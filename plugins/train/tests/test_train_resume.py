@@ -184,12 +184,22 @@ def test_a_second_process_is_kept_out(stopped: Settings) -> None:
     held.close()
 
 
+def test_a_run_killed_before_its_manifest_was_written_can_be_begun_again(llama: Path, tmp_path: Path) -> None:
+    (tmp_path / "out" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "out" / "metrics.jsonl").touch()
+    (tmp_path / "out" / ".partial-manifest.json").write_text("{")
+    run_tiny(settings_of(llama, tmp_path / "out", epochs=1), demonstrations(4))
+    assert not (tmp_path / "out" / ".partial-manifest.json").exists()
+
+
 def test_a_folder_of_something_else_is_left_alone(llama: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").write_text("")
     with pytest.raises(RunConflict, match="is no training run"):
         run_tiny(settings_of(llama, tmp_path / "out"), demonstrations(4))
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.tex"]
+    with pytest.raises(RunConflict, match=r"thesis\.tex exists and is no training run"):
+        run_tiny(settings_of(llama, tmp_path / "out" / "thesis.tex"), demonstrations(4))
 
 
 @pytest.mark.parametrize("file", ["weights.safetensors", "optimizer.safetensors", "state.json"])

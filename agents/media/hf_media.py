@@ -188,7 +188,7 @@ class HFMediaModel(Model):
             guidance_scale=max(self.settings()["guidance"], _LEAST_GUIDANCE),
             **_sampling(job.params),
         )
-        return write_png(pictures(self._model, processor, tokens)[0])
+        return write_png(pictures(self._model.decode_image_tokens(tokens), processor)[0])
 
     async def stop(self) -> None:
         if hasattr(self, "_batcher"):
@@ -196,12 +196,12 @@ class HFMediaModel(Model):
             del self._batcher, self._model, self._processor
 
 
-def pictures(model: Any, processor: Any, codes: Any) -> "list[PILImage]":
-    """What a Janus model decodes of the codes of images, (N, codes of an image): RGB, of the model's size."""
+def pictures(decoded: Any, processor: Any) -> "list[PILImage]":
+    """What a Janus model has decoded, (N, height, width, 3), as RGB images."""
     import numpy as np
     from PIL import Image
 
-    values = _finite(model.decode_image_tokens(codes))
+    values = _finite(decoded)
     mean, std = (np.array(getattr(processor.image_processor, n)) for n in ("image_mean", "image_std"))
     pixels = ((values * std + mean).clip(0, 1) * 255).round().astype(np.uint8)
     return [Image.fromarray(one) for one in pixels]

@@ -41,6 +41,9 @@ class ChameleonForConditionalGeneration(Speaker, transformers.ChameleonForCondit
         """Places among the image tokens: not the numbers that the VQ model gives them."""
         return torch.searchsorted(self.code_ids.to(ids.device), ids.contiguous())
 
+    def id_of(self, codes: Tensor) -> Tensor:
+        return self.code_ids.to(codes.device)[codes]
+
     def about_codes(self, states: Tensor) -> Tensor:
         # Not called as a module, whose hooks would choose places once more.
         logits: Tensor = self.lm_head.forward(states)

@@ -34,6 +34,9 @@ class JanusForConditionalGeneration(Speaker, transformers.JanusForConditionalGen
     def code_of(self, ids: Tensor) -> Tensor:
         return ids - self.first_code
 
+    def id_of(self, codes: Tensor) -> Tensor:
+        return codes + self.first_code
+
     def about_codes(self, states: Tensor) -> Tensor:
         logits: Tensor = self.model.generation_head(states)
         return logits

@@ -13,11 +13,12 @@ from typing import Any, TextIO
 import msgspec
 
 from eval_anything.errors import DataError, RunConflict, StorageError
-from eval_anything.models.hf import checkpoint, load
+from eval_anything.models.hf import checkpoint
 from eval_anything_train import loop
 from eval_anything_train.checkpoint import checkpoints
 from eval_anything_train.data import source
 from eval_anything_train.data.dataset import DataSet
+from eval_anything_train.family import family_of
 from eval_anything_train.loop import Outcome
 from eval_anything_train.manifest import read_manifest
 from eval_anything_train.methods.base import Training
@@ -26,6 +27,7 @@ from eval_anything_train.order import Plan
 from eval_anything_train.policy import policy_for
 from eval_anything_train.session import Session
 from eval_anything_train.settings import Settings
+from eval_anything_train.values import Critiqued, Record
 
 _STATE_BYTES = 12
 """Of a trained parameter in a checkpoint's `trainer/`: its value and two averages, in float32."""
@@ -43,7 +45,7 @@ def train(method: str, settings: Settings, stream: TextIO | None = sys.stderr) -
     check_out(Path(settings.out))
     data = source.load(settings.data, kind.takes, limit=settings.limit)
     folder, _ = checkpoint.find(settings.model, None, weights=True)
-    check_modalities(data, folder, settings)
+    check_modalities(data, folder, settings, kind.takes)
     session = Session(settings)
     if session.main:
         check_space(folder, len(data.records), settings, session)
@@ -73,7 +75,9 @@ def _next(outcome: Outcome) -> str:
         case "reward":
             return f"to use it:     eval-anything train ppo --reward {outcome.folder} ..."
         case _:
-            return f"to score it:   eval-anything run --model hf/{outcome.folder} --tasks amu"
+            run, images = "eval-anything run --model", family_of(outcome.folder).decodes
+            drawn = f"\nits images:    {run} hf_media/{outcome.folder} --tasks image_reward" if images else ""
+            return f"to score it:   {run} hf/{outcome.folder} --tasks amu{drawn}"
 
 
 def check_out(folder: Path) -> None:
@@ -84,15 +88,21 @@ def check_out(folder: Path) -> None:
         raise RunConflict(f"{folder} exists and is no training run: choose another --out")
 
 
-def check_modalities(data: DataSet[Any], folder: Path, settings: Settings) -> None:
-    """Raises DataError where prompts hold what the checkpoint in `folder` does not take. Loads no weights."""
-    takes = load.open_checkpoint(folder, None).capabilities.inputs
-    foreign = [modality for modality in data.inputs if modality not in takes]
-    if foreign:
-        raise DataError(
-            f"{settings.data}: its prompts hold {' and '.join(foreign)}; {settings.model} takes"
-            f" {', '.join(takes)}"
-        )
+def check_modalities(data: DataSet[Any], folder: Path, settings: Settings, kind: type[Record]) -> None:
+    """Raises DataError where prompts hold what the checkpoint in `folder` does not take, or answers what it
+    does not make. Loads no weights."""
+    family = family_of(folder)
+    takes = family.open(folder).capabilities.inputs
+    shown, made = [*data.inputs], [*data.outputs]
+    if kind is Critiqued:  # what feedback is about stands in the prompt
+        shown, made = shown + made, []
+    able = {"prompts": (shown, takes, "takes"), "answers": (made, family.makes, "makes")}
+    for parts, (held, known, does) in able.items():
+        if foreign := [modality for modality in held if modality not in known]:
+            raise DataError(
+                f"{settings.data}: its {parts} hold {' and '.join(foreign)}; {settings.model} {does}"
+                f" {', '.join(known)}"
+            )
 
 
 def check_lengths(trainer: Training[Any, Any], data: DataSet[Any], settings: Settings) -> None:

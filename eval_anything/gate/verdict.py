@@ -11,7 +11,7 @@ import msgspec
 from eval_anything.errors import UsageError
 from eval_anything.gate.policy import Policy, Rules
 from eval_anything.paired.compare import Terms, compare
-from eval_anything.paired.power import detectable, holm
+from eval_anything.paired.power import holm
 from eval_anything.paired.scores import RunScores
 from eval_anything.paired.values import Comparison, MetricChange, TaskComparison
 from eval_anything.results.values import TaskResult
@@ -111,7 +111,7 @@ def _task(
 ) -> TaskVerdict:
     rules = policy.rules(task.task)
     before, after = (_result(run, task.task) for run in runs)
-    seen = None if change.error is None else detectable(change.error, policy.alpha, policy.power, sides=1)
+    seen = change.detectable_drop
     unsure = [*_unlike(task, policy), *_unsound(after, rules), *_too_little(task, change, seen, rules)]
     worse = [*_dropped(change, p, rules, policy.alpha), *_beyond(before, after, rules)]
     outcome: Outcome = (

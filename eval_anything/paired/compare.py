@@ -9,7 +9,7 @@ import msgspec
 from eval_anything.errors import DataError
 from eval_anything.paired.draws import Both
 from eval_anything.paired.match import Key, Matched, match
-from eval_anything.paired.power import detectable, holm
+from eval_anything.paired.power import detectable, holm, threshold
 from eval_anything.paired.scores import RunScores, TaskScores
 from eval_anything.paired.values import Changed, Comparison, MetricChange, TaskComparison
 from eval_anything.stats.bootstrap import interval
@@ -52,6 +52,7 @@ def compare(before: RunScores, after: RunScores, terms: Terms | None = None) -> 
         after=after.name,
         complete=before.results.complete and after.results.complete,
         alpha=terms.alpha,
+        power=terms.power,
         resamples=terms.resamples,
         seed=terms.seed,
         tasks=[msgspec.structs.replace(t, p_holm=p) for t, p in zip(tasks, adjusted, strict=True)],
@@ -80,17 +81,19 @@ def _task(before: TaskScores, after: TaskScores, terms: Terms) -> TaskComparison
     both = Both(matched.before, matched.after, after.plan.aggregation, after.plan.missing)
     drawn = both.bootstrapped(terms.seed, terms.resamples) if matched.before else None
     swapped = both.exchanged(terms.seed, terms.resamples) if matched.before else None
-    metrics = [_change(both, entry, drawn, swapped) for entry in both.outline.entries]
+    clusters = len({v.cluster or v.id for v in matched.before})
+    metrics = [
+        _detecting(*_change(both, entry, drawn, swapped), clusters, terms) for entry in both.outline.entries
+    ]
     better = both.outline.better(both.outline.headline)
     gains = [_gain(a.value, b.value, better) for a, b in zip(matched.before, matched.after, strict=True)]
-    error = metrics[0].error
     return TaskComparison(
         task=after.plan.name,
         version=after.plan.version,
         profile=after.plan.profile,
         synthetic="synthetic" in (before.plan.data, after.plan.data),
         pairs=len(matched.before),
-        clusters=len({v.cluster or v.id for v in matched.before}),
+        clusters=clusters,
         only_before=len(matched.only_before),
         only_after=len(matched.only_after),
         unscored=len(matched.unscored),
@@ -99,7 +102,6 @@ def _task(before: TaskScores, after: TaskScores, terms: Terms) -> TaskComparison
         ties=sum(abs(gain) <= _SAME for gain in gains),
         losses=sum(gain < -_SAME for gain in gains),
         metrics=metrics,
-        detectable=None if error is None else detectable(error, terms.alpha, terms.power),
         changed=_most_changed(matched),
         settings=unlike(before, after),
     )
@@ -111,7 +113,10 @@ def _gain(before: float | None, after: float | None, higher_is_better: bool) -> 
     return after - before if higher_is_better else before - after
 
 
-def _change(both: Both, entry: Entry, drawn: "Resampled | None", swapped: "Resampled | None") -> MetricChange:
+def _change(
+    both: Both, entry: Entry, drawn: "Resampled | None", swapped: "Resampled | None"
+) -> tuple[MetricChange, "Floats | None"]:
+    """The change, and its draws without one."""
     metric = entry.metric
     before, after = both.before.value(metric), both.after.value(metric)
     found = MetricChange(
@@ -125,14 +130,14 @@ def _change(both: Both, entry: Entry, drawn: "Resampled | None", swapped: "Resam
     )
     if found.difference is None or drawn is None or swapped is None:
         reason = both.before.points.why_none(metric) or both.after.points.why_none(metric)
-        return msgspec.structs.replace(found, reason=reason or "no pair of scores")
+        return msgspec.structs.replace(found, reason=reason or "no pair of scores"), None
     draws, reason = both.differences(metric, drawn)
     if reason:
-        return msgspec.structs.replace(found, reason=reason)
+        return msgspec.structs.replace(found, reason=reason), None
     spread = interval(draws)
     null, _ = both.differences(metric, swapped)
     gain = found.gain or 0.0
-    return msgspec.structs.replace(
+    changed = msgspec.structs.replace(
         found,
         low=spread.low,
         high=spread.high,
@@ -140,6 +145,17 @@ def _change(both: Both, entry: Entry, drawn: "Resampled | None", swapped: "Resam
         p=_share(abs(null), abs(found.difference)),
         p_worse=_share(-null if found.higher_is_better else null, -gain),
     )
+    return changed, null
+
+
+def _detecting(change: MetricChange, null: "Floats | None", clusters: int, terms: Terms) -> MetricChange:
+    """With the changes that these samples would show."""
+    if null is None or change.error is None:
+        return change
+    either = threshold(abs(null), terms.alpha)
+    drop = threshold(-null if change.higher_is_better else null, terms.alpha)
+    seen = [None if t is None else detectable(t, change.error, clusters, terms.power) for t in (either, drop)]
+    return msgspec.structs.replace(change, detectable=seen[0], detectable_drop=seen[1])
 
 
 def _deviation(draws: "Floats") -> float:

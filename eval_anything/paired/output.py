@@ -62,8 +62,9 @@ def _lines(task: TaskComparison, whole: Comparison) -> list[str]:
     )
     if task.p_holm is not None and len(whole.tasks) > 1:
         found.append(f"p adjusted for {len(whole.tasks)} tasks (Holm): {task.p_holm:.3g}")
-    if task.detectable is not None:
-        found.append(f"a true change of {task.detectable:.3g} would be found with probability 0.8")
+    seen = task.headline.detectable
+    if seen is not None:
+        found.append(f"a true change of {seen:.3g} would be found with probability {whole.power:g}")
     counts = (
         (task.only_before, "only in the first run"),
         (task.only_after, "only in the second run"),

@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from eval_anything.stats.bootstrap import Floats
+
+_SAME = 1e-12
 
 
-def detectable(error: float, alpha: float, power: float = 0.8, sides: int = 2) -> float:
-    """The smallest true change that a test at level `alpha` finds with probability `power`.
+def detectable(threshold: float, error: float, clusters: int, power: float = 0.8) -> float:
+    """The smallest true change that a test finds with probability `power`.
 
-    (z(1 - alpha / sides) + z(power)) * error, `error` the standard error of the difference (Bloom, "Minimum
-    Detectable Effects", Evaluation Review 19, 1995).
+    threshold * sqrt(1 + (threshold / error + z)^2 / clusters) + z * error, z the normal quantile of `power`,
+    `error` the standard error of the difference (Bloom, "Minimum Detectable Effects", Evaluation Review 19,
+    1995). The root makes up for the change's own part in the spread of exchanged labels.
     """
-    normal = NormalDist()
-    return (normal.inv_cdf(1 - alpha / sides) + normal.inv_cdf(power)) * error
+    z = NormalDist().inv_cdf(power)
+    if not error:
+        return threshold
+    return threshold * math.sqrt(1 + (threshold / error + z) ** 2 / max(clusters, 1)) + z * error
+
+
+def threshold(null: Floats, alpha: float) -> float | None:
+    """What an observed change must exceed for p <= alpha, given its draws without a change.
+
+    Scores of few values give changes of few values: half of the step to the next one is added. None where
+    there are too few draws for any p to be so small.
+    """
+    import numpy as np
+
+    known = np.sort(null[np.isfinite(null)])[::-1]
+    rank = math.floor(alpha * (1 + len(known)) - 1 + 1e-9)
+    if rank < 0 or rank >= len(known):
+        return None
+    at = float(known[rank])
+    above = known[known > at + _SAME * max(1.0, abs(at))]
+    return at + (float(above.min()) - at) / 2 if len(above) else at
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

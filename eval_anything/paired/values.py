@@ -23,6 +23,10 @@ class MetricChange(msgspec.Struct, frozen=True, kw_only=True):
     """Two-sided, from labels exchanged within clusters."""
     p_worse: float | None = None
     """One-sided: that the second run is no worse."""
+    detectable: float | None = None
+    """The smallest true change, either way, that would be found with the comparison's power."""
+    detectable_drop: float | None = None
+    """The smallest true drop that a one-sided test would find with it."""
     reason: str = ""
     """Why a number is missing."""
     higher_is_better: bool = True
@@ -69,8 +73,6 @@ class TaskComparison(msgspec.Struct, frozen=True, kw_only=True):
     """The headline first."""
     p_holm: float | None = None
     """The headline's p, adjusted for all tasks compared."""
-    detectable: float | None = None
-    """The smallest true change of the headline that would be found with probability 0.8 at `alpha`."""
     changed: list[Changed] = []
     """The samples that changed most."""
     settings: list[str] = []
@@ -90,6 +92,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     complete: bool
     """Whether both runs are finished."""
     alpha: float
+    power: float
     resamples: int
     seed: int
     tasks: list[TaskComparison]

@@ -1,8 +1,9 @@
 """Reference values: Holm's adjustment, minimal detectable effects."""
 
+import numpy as np
 import pytest
 
-from eval_anything.paired.power import detectable, holm
+from eval_anything.paired.power import detectable, holm, threshold
 
 
 def test_holm_adjusts_step_by_step() -> None:
@@ -14,6 +15,17 @@ def test_holm_adjusts_step_by_step() -> None:
 
 
 def test_detectable_effects() -> None:
-    # z(.975) + z(.8) = 1.959964 + 0.841621
-    assert detectable(1.0, 0.05) == pytest.approx(2.801585, abs=1e-5)
-    assert detectable(0.5, 0.05, 0.9, sides=1) == pytest.approx(0.5 * (1.644854 + 1.281552), abs=1e-5)
+    # z(.975) + z(.8) = 1.959964 + 0.841621, with so many clusters that the root is 1
+    assert detectable(1.959964, 1.0, 10**9) == pytest.approx(2.801585, abs=1e-5)
+    assert detectable(0.5 * 1.644854, 0.5, 10**9, 0.9) == pytest.approx(0.5 * (1.644854 + 1.281552), abs=1e-5)
+    assert detectable(1.0, 0.0, 5) == 1.0
+    few = detectable(1.644854, 1.0, 20)
+    assert few == pytest.approx(1.644854 * (1 + (1.644854 + 0.841621) ** 2 / 20) ** 0.5 + 0.841621, abs=1e-5)
+
+
+def test_the_threshold_is_what_must_be_exceeded() -> None:
+    null = np.arange(99.0)  # p <= .05 of 100: at most 4 draws at least as large
+    assert threshold(null, 0.05) == pytest.approx(94.5)
+    assert sum(null >= 95) + 1 == 5
+    assert threshold(np.zeros(99), 0.05) == 0
+    assert threshold(np.arange(9.0), 0.05) is None

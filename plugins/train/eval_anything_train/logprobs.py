@@ -29,6 +29,10 @@ class TwoVocabularies(abc.ABC):
     def code_of(self, ids: Tensor) -> Tensor:
         """The codes, from 0, that `ids` are."""
 
+    @abc.abstractmethod
+    def id_of(self, codes: Tensor) -> Tensor:
+        """The ids of `codes`."""
+
 
 def token_logprobs(model: Any, batch: Batch, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
     """(log-probabilities, mask), each (B, L - 1): column t is about token t + 1; float32.
@@ -83,7 +87,7 @@ def at_head(model: Any, inputs: Mapping[str, Tensor], choose: Callable[[Tensor],
     head = unwrapped(model).get_output_embeddings()
     hook = head.register_forward_pre_hook(lambda _, given: (choose(given[0]),))
     try:
-        return model(**inputs, use_cache=False)
+        return model(**{"use_cache": False, **inputs})
     finally:
         hook.remove()
 

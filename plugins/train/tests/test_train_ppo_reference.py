@@ -19,6 +19,7 @@ from eval_anything_train.policy import policy_for
 from eval_anything_train.ppo.rollouts import Question, Sampler, gathered
 from eval_anything_train.ppo.settings import PPOSettings
 from eval_anything_train.reward_model import HEAD
+from eval_anything_train.session import Session
 from eval_anything_train.values import Demonstration
 
 Array = np.ndarray
@@ -184,7 +185,7 @@ def rollouts(s: PPOSettings, folder: Path, number: int = 0) -> list[Row]:
     """What the policy in `folder` answers in step `number`."""
     policy = policy_for(msgspec.structs.replace(s, model=str(folder)))
     questions = [Question(r, policy.encoder.prompt(r.messages, r.id)) for r in prompts(4)]
-    rollout = Sampler(policy, policy.model, s).answer(gathered(questions, policy.pad), number)
+    rollout = Sampler(Session(s), policy, policy.model, s).answer(gathered(questions, policy.pad), number)
     found = []
     for ids, mask in zip(rollout.batch.inputs["input_ids"], rollout.batch.response, strict=True):
         places = mask.nonzero()[:, 0]

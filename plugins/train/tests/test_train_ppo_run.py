@@ -19,6 +19,7 @@ from train_kit import FAMILIES, MAKERS, turn
 
 from eval_anything.errors import DataError, UsageError
 from eval_anything.models.hf.generate import Generator
+from eval_anything.models.hf.load import open_checkpoint
 from eval_anything.values import Text
 from eval_anything_train.collate import collate
 from eval_anything_train.encode import TooLongError
@@ -31,6 +32,7 @@ from eval_anything_train.ppo.rewards import ModelReward, reads_alike
 from eval_anything_train.ppo.rollouts import Question, Rollout, Sampler, gathered
 from eval_anything_train.ppo.settings import PPOSettings
 from eval_anything_train.reward_model import RewardModel, end_scores, load_head
+from eval_anything_train.session import Session
 from eval_anything_train.settings import Lora
 from eval_anything_train.values import Answer, Demonstration, Prompt
 
@@ -54,7 +56,7 @@ def records_of(family: str, files: train_kit.Media) -> list[Prompt]:
 def rollout_of(s: PPOSettings, records: Sequence[Prompt], step: int = 0) -> Rollout:
     policy = policy_for(s)
     questions = [Question(r, policy.encoder.prompt(r.messages, r.id)) for r in records]
-    return Sampler(policy, policy.model, s).answer(gathered(questions, policy.pad), step)
+    return Sampler(Session(s), policy, policy.model, s).answer(gathered(questions, policy.pad), step)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -310,8 +312,9 @@ def test_a_reward_model_that_reads_otherwise_is_asked_in_its_own_tokens(
     template = (other / "chat_template.jinja").read_text()
     (other / "chat_template.jinja").write_text(template.replace("<|im_start|>", "<|im_start|>the "))
     s = settings_of(llama, tmp_path, reward=str(other))
-    assert reads_alike(llama, judge) and not reads_alike(llama, other)
     policy = policy_for(s, reference=True)
+    assert reads_alike(policy.opened, open_checkpoint(judge, None))
+    assert not reads_alike(policy.opened, open_checkpoint(other, None))
     method = PPO(policy, s)
     records = prompts(3)
     rollout = rollout_of(s, records)

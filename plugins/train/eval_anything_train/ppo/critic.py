@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from eval_anything.errors import UsageError
-from eval_anything.models.hf import checkpoint, load
+from eval_anything.models.hf import checkpoint
+from eval_anything_train.family import family_of
 from eval_anything_train.logprobs import unwrapped
 from eval_anything_train.lora import sharing, with_adapters
 from eval_anything_train.place import division, loading_device
@@ -45,7 +46,7 @@ def _start(settings: PPOSettings, policy: Policy, reward: Reward) -> Path | None
     if settings.critic:
         folder, _ = checkpoint.find(settings.critic, None, weights=True)
         load_head(folder)
-        if not reads_alike(folder, policy.folder):
+        if not reads_alike(family_of(folder).open(folder), policy.opened):
             raise UsageError(
                 f"critic: {folder} reads conversations differently from {policy.folder}: expected the same"
                 " tokenizer, chat template and processor"
@@ -65,8 +66,8 @@ def _network(settings: PPOSettings, policy: Policy, reward: Reward, start: Path 
     if shared and isinstance(reward, ModelReward) and reward.folder == start:
         return sharing(reward.model.model)
     dtype = str(policy.dtype).removeprefix("torch.") if adapted else "float32"
-    opened = load.open_checkpoint(start, None)
-    return load.load_weights(opened, loading_device(settings.device), dtype, None)
+    family = family_of(start)
+    return family.load(family.open(start), loading_device(settings.device), dtype)
 
 
 def _freeze_vocabulary(network: Any) -> None:

@@ -5,20 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+
+from eval_anything.errors import UsageError
+from eval_anything.values import Modality
 from eval_anything_train.collate import Batch
 from eval_anything_train.data import source
 from eval_anything_train.encode import TooLongError
+from eval_anything_train.family import family_of
 from eval_anything_train.manifest import data_fingerprint
 from eval_anything_train.methods.base import Training
 from eval_anything_train.methods.sft import SFT
 from eval_anything_train.place import process_device
 from eval_anything_train.policy import Policy
 from eval_anything_train.ppo.critic import open_critic
-from eval_anything_train.ppo.rewards import FunctionReward, Reward, RewardFunction, open_reward
-from eval_anything_train.ppo.rollouts import Question, gathered
+from eval_anything_train.ppo.drawing import Drawer, Painter
+from eval_anything_train.ppo.rewards import (
+    FunctionReward,
+    ImageReward,
+    ModelReward,
+    Reward,
+    RewardFunction,
+    open_reward,
+)
+from eval_anything_train.ppo.rollouts import Question, Sampler, gathered
 from eval_anything_train.ppo.settings import PPOSettings
 from eval_anything_train.ppo.stepper import PPOStepper
 from eval_anything_train.run import Run
+from eval_anything_train.session import Session
 from eval_anything_train.stepper import Stepper
 from eval_anything_train.values import Demonstration, Prompt
 
@@ -48,6 +62,7 @@ class PPO(Training[Prompt, Question]):
         if reward is None:
             reward = open_reward(settings, policy, process_device(settings.device))
         self.reward = reward if isinstance(reward, Reward) else FunctionReward(reward)
+        self.painter = self._painter()
         self.critic = open_critic(settings, policy, self.reward)
         self.imitation = SFT(policy, settings)
         """How demonstrations are read."""
@@ -59,8 +74,9 @@ class PPO(Training[Prompt, Question]):
 
     def encode(self, record: Prompt) -> Question:
         """Raises TooLongError where the longest answer would not fit."""
-        encoded = self.policy.encoder.prompt(record.messages, record.id)
         s = self.settings
+        opening: Modality = "image" if s.answers == "image" else "text"
+        encoded = self.policy.encoder.prompt(record.messages, record.id, opening)
         if len(encoded) + s.max_new_tokens > s.max_length:
             raise TooLongError(
                 f"record {record.id!r}: {len(encoded)} tokens of prompt and up to {s.max_new_tokens} of"
@@ -78,6 +94,30 @@ class PPO(Training[Prompt, Question]):
             **({"critic": start} if start else {}),
             **({"ptx_data": data_fingerprint(self.ptx)} if self.ptx else {}),
         }
+
+    def sampler(self, session: Session, model: torch.nn.Module) -> Sampler:
+        """What lets `model`, the policy's own without wrappers, answer."""
+        if self.settings.answers == "text":
+            return Sampler(session, self.policy, model, self.settings)
+        return Drawer(session, self.policy, model, self.settings, self.painter)
+
+    def _painter(self) -> Painter | None:
+        """Where images of answers must be files for the reward. Raises UsageError where they cannot be."""
+        wants_images = isinstance(self.reward, ImageReward)
+        if self.settings.answers == "text":
+            if wants_images:
+                raise UsageError(f"reward {self.settings.reward} scores images: set answers to image")
+            return None
+        if "image" not in self.policy.encoder.makes:
+            raise UsageError(f"answers: {self.policy.folder} answers in text alone")
+        if isinstance(self.reward, ModelReward) and self.reward.same:
+            return None
+        if not family_of(self.policy.folder).decodes:
+            raise UsageError(
+                f"answers: the images of {self.policy.folder} stay tokens: expected a reward model that reads"
+                " them, trained on that checkpoint"
+            )
+        return Painter(self.policy)
 
     def stepper(self, records: Sequence[Prompt], run: Run) -> Stepper:
         return PPOStepper(self, records, run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,22 +14,24 @@ from eval_anything.errors import EvalAnythingError, UsageError
 from eval_anything.judges import images  # type: ignore[import-not-found]
 from eval_anything.judges.asked import user_text  # type: ignore[import-not-found]
 from eval_anything.models.base import local_path
-from eval_anything.models.hf import checkpoint, load
+from eval_anything.models.hf import checkpoint
+from eval_anything.models.hf.load import Opened
 from eval_anything.values import File, Sample
 from eval_anything_train.collate import Batch, collate
-from eval_anything_train.encode import Encoder, joined
+from eval_anything_train.encode import Encoded
+from eval_anything_train.family import family_of
 from eval_anything_train.policy import Policy
 from eval_anything_train.ppo.rollouts import Rollout
 from eval_anything_train.ppo.settings import PPOSettings
 from eval_anything_train.reward_model import RewardModel, end_scores, load_head
-from eval_anything_train.values import Answer, Prompt, text_of
+from eval_anything_train.values import Answer, Prompt
 
 RewardFunction = Callable[[Sequence[Prompt], Sequence[Answer]], Sequence[float]]
 """One score for each prompt and its answer."""
 
 _FILES = (
     *("tokenizer*.json", "vocab*", "merges.txt", "added_tokens.json", "special_tokens_map.json"),
-    *("chat_template*", "*processor_config.json"),
+    "*processor_config.json",
 )
 """What decides how a checkpoint reads a conversation."""
 
@@ -50,16 +53,16 @@ class ModelReward(Reward):
 
     def __init__(self, folder: Path, policy: Policy, settings: PPOSettings, device: str) -> None:
         """Raises UsageError where `folder` holds no reward model."""
-        head = load_head(folder)
-        opened = load.open_checkpoint(folder, None)
-        dtype = str(policy.dtype).removeprefix("torch.")
-        network = load.load_weights(opened, device, dtype, None)
+        head, family = load_head(folder), family_of(folder)
+        opened = family.open(folder)
+        network = family.load(opened, device, str(policy.dtype).removeprefix("torch."))
         self.folder = folder
         self.model = RewardModel(network, head).requires_grad_(False).eval()
-        self.same = reads_alike(folder, policy.folder)
+        self.same = reads_alike(opened, policy.opened)
         """Whether it reads the policy's own token ids."""
         # Nothing is left out of what it scores, so no limit.
-        self.encoder = Encoder(opened, max_length=1 << 40, max_frames=settings.max_frames, fps=settings.fps)
+        options = {"max_length": sys.maxsize, "max_frames": settings.max_frames, "fps": settings.fps}
+        self.encoder = family.encoder(opened, network, **options)
         self.pad = int(opened.tokenizer.pad_token_id)
 
     def scores(self, rollout: Rollout) -> Tensor:
@@ -70,11 +73,12 @@ class ModelReward(Reward):
 
     def _read(self, rollout: Rollout) -> Batch:
         """The conversations of `rollout` in the reward model's own ids."""
-        rows = [
-            joined(self.encoder.prompt(record.messages, record.id), self.encoder.answer_ids(text_of(answer)))
-            for record, answer in zip(rollout.records, rollout.answers, strict=True)
-        ]
-        return collate(rows, self.pad)
+        read = zip(rollout.records, rollout.answers, strict=True)
+        return collate([self._conversation(record, answer) for record, answer in read], self.pad)
+
+    def _conversation(self, record: Prompt, answer: Answer) -> Encoded:
+        e = self.encoder
+        return e.answered(e.prompt(record.messages, record.id, e.opening(answer)), answer)
 
     def identity(self) -> str:
         return checkpoint.digest(self.folder)[0]
@@ -138,11 +142,12 @@ def open_reward(settings: PPOSettings, policy: Policy, device: str) -> Reward:
     return ImageReward(name, device)
 
 
-def reads_alike(one: Path, other: Path) -> bool:
-    """Whether two checkpoints make the same token ids and pixels of a conversation: the files of tokenizer,
-    chat template and processor are the same, byte by byte."""
-    return one.resolve() == other.resolve() or _read(one) == _read(other)
+def reads_alike(one: Opened, other: Opened) -> bool:
+    """Whether two checkpoints make the same token ids and pixels of a conversation: their chat templates are
+    the same, and the files of tokenizer and processor, byte by byte."""
+    return _reading(one) == _reading(other)
 
 
-def _read(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for pattern in _FILES for path in folder.glob(pattern)}
+def _reading(opened: Opened) -> tuple[str, dict[str, bytes]]:
+    files = {path.name: path.read_bytes() for pattern in _FILES for path in opened.folder.glob(pattern)}
+    return opened.chat_template or opened.processor.chat_template, files

@@ -17,6 +17,7 @@ from eval_anything_train.encode import Encoded, joined
 from eval_anything_train.logprobs import unwrapped
 from eval_anything_train.policy import Policy, evaluating
 from eval_anything_train.ppo.settings import PPOSettings
+from eval_anything_train.session import Session
 from eval_anything_train.values import Answer, Prompt
 
 _AS_IT_IS = {"repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "min_new_tokens": 0}
@@ -39,6 +40,17 @@ class Questions(Batch):
 
 
 @dataclasses.dataclass(frozen=True)
+class Said:
+    """The tokens of one answer."""
+
+    ids: list[int]
+    said: list[bool]
+    """Which of them the model drew; it was given the others."""
+    ended: bool
+    """Whether the model ended its answer itself; else it was cut at `max_new_tokens`."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Rollout:
     """Prompts with the answers that the policy gave."""
 
@@ -46,9 +58,9 @@ class Rollout:
     batch: Batch
     """Conversations, padded on the right; `response` marks the answers' tokens."""
     answers: tuple[Answer, ...]
-    """The same as words, control tokens left out."""
+    """The same as words, control tokens left out, and image files, which are there until the next rollout."""
     lengths: tuple[int, ...]
-    """Tokens of each answer, its end included."""
+    """Tokens of each answer that the model drew, its end included."""
     ended: tuple[bool, ...]
     """Whether the model ended its answer itself; else it was cut at `max_new_tokens`."""
 
@@ -60,17 +72,18 @@ def gathered(questions: Sequence[Question], pad: int) -> Questions:
 
 
 class Sampler:
-    """Lets `model`, the policy's own module without wrappers, answer."""
+    """Lets the policy answer in words."""
 
     def __init__(
-        self, policy: Policy, model: torch.nn.Module, settings: PPOSettings, *, divided: bool = False
+        self, session: Session, policy: Policy, model: torch.nn.Module, settings: PPOSettings
     ) -> None:
-        """`divided`: each process has a part of the weights only."""
+        """`model`: the policy's own module, without wrappers for several processes."""
+        self.session = session
         self.policy = policy
         self.model = model
         self.settings = settings
-        self.divided = divided
-        self.generator = Generator(policy.opened, _generating(model, divided), policy.encoder.prompter)
+        together = session.divided
+        self.generator = Generator(policy.opened, _generating(model, together), policy.encoder.prompter)
         self.params = Params(
             temperature=settings.temperature,
             top_p=settings.top_p,
@@ -85,37 +98,45 @@ class Sampler:
         model's own numbers do not depend on the batch.
         """
         seeds = [draw_seed(self.settings.seed, step, id) for id in questions.ids]
-        with evaluating(self.model):
-            rows = self.generator.sequences(questions.inputs, self.params, seeds, together=self.divided)
-        kept = [self._ended(row) for row in rows]
+        with evaluating(self.model), torch.no_grad(), self.session.autocast():
+            found = self.sample(questions, seeds)
         conversations = [
-            joined(question.encoded, ids) for question, ids in zip(questions.questions, kept, strict=True)
+            joined(question.encoded, one.ids, one.said)
+            for question, one in zip(questions.questions, found, strict=True)
         ]
         return Rollout(
             records=tuple(question.record for question in questions.questions),
             batch=collate(conversations, self.policy.pad),
-            answers=tuple(self._words(ids) for ids in kept),
-            lengths=tuple(len(ids) for ids in kept),
-            ended=tuple(ids[-1] in self.generator.ends for ids in kept),
+            answers=self.shown(found),
+            lengths=tuple(sum(one.said) for one in found),
+            ended=tuple(one.ended for one in found),
         )
 
-    def _ended(self, row: list[int]) -> list[int]:
-        """`row` up to its first end token."""
-        for place, token in enumerate(row):
-            if token in self.generator.ends:
-                return row[: place + 1]
-        return row
+    def sample(self, questions: Questions, seeds: Sequence[int]) -> list[Said]:
+        """The tokens of the answers."""
+        rows = self.generator.sequences(questions.inputs, self.params, seeds, together=self.session.divided)
+        return [self._ended(row) for row in rows]
 
-    def _words(self, ids: list[int]) -> Answer:
+    def shown(self, found: Sequence[Said]) -> tuple[Answer, ...]:
+        """What people would see of the answers."""
+        return tuple((Text(self.words(one.ids)),) for one in found)
+
+    def words(self, ids: Sequence[int]) -> str:
         text: str = self.policy.opened.tokenizer.decode(ids, skip_special_tokens=True)
-        return (Text(text),)
+        return text
+
+    def _ended(self, row: list[int]) -> Said:
+        """`row` up to its first end token."""
+        end = next((place for place, token in enumerate(row) if token in self.generator.ends), None)
+        kept = row if end is None else row[: end + 1]
+        return Said(kept, [True] * len(kept), end is not None)
 
 
 def _generating(model: torch.nn.Module, divided: bool) -> torch.nn.Module:
     """Whose `generate` is called: the model's inside of adapters; but where weights are divided, those
     outside of the blocks are whole only while the outermost module is at work."""
-    inner: torch.nn.Module = unwrapped(model)
-    if not divided or inner is model:
+    if not divided:
+        inner: torch.nn.Module = unwrapped(model)
         return inner
     register_fsdp_forward_method(model, "generate")
     return model

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
 from eval_anything_train.settings import Count, NotNegative, Positive, Schedule, Settings, Share
 
+Answers = Literal["text", "image", "any"]
 Part = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
@@ -48,6 +49,9 @@ class PPOSettings(Settings, frozen=True, kw_only=True):
     """Demonstrations to be imitated beside; empty: none."""
     ptx_coeff: NotNegative = 16.0
     """Weight of the imitation's loss."""
+    answers: Answers = "text"
+    """What the policy answers with: text; image (one, alone); any (words, and images where it begins one).
+    Images are for models that make them as tokens."""
     temperature: Positive = 1.0
     """Of the policy, when it answers and in all log-probabilities."""
     top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0

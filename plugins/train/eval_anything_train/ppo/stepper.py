@@ -18,7 +18,7 @@ from eval_anything_train.order import Plan, Step
 from eval_anything_train.policy import save_policy
 from eval_anything_train.ppo.experience import Experience, Observer, whiten
 from eval_anything_train.ppo.losses import masked_sum
-from eval_anything_train.ppo.rollouts import Questions, Sampler
+from eval_anything_train.ppo.rollouts import Questions
 from eval_anything_train.ppo.settings import PPOSettings
 from eval_anything_train.ppo.tally import Tally, means
 from eval_anything_train.ppo.update import Counts, Updater
@@ -53,7 +53,7 @@ class PPOStepper(Stepper):
             self.session.placed(self.policy.frozen)
         # Pixels and mel frames come in the precision of the weights that read them.
         self.dtype = next(p.dtype for p in self.actor.module.parameters() if p.is_floating_point())
-        self.sampler = Sampler(self.policy, self.actor.bare, s, divided=self.session.divided)
+        self.sampler = method.sampler(self.session, self.actor.bare)
         self.observer = Observer(self.session, self.policy, self.actor, self.critic, method.reward, s)
         self.updater = Updater(self.session, self.actor, self.critic, s, self.dtype)
         self.demonstrations = _demonstrations(method, run)

@@ -48,15 +48,19 @@ class Imitate(Method[Demonstration, Encoded]):
         return loss, {"likely": (logprobs.exp() * mask).sum().detach() / mask.sum()}
 
 
-def demonstrations(count: int, image: Path | None = None) -> list[Demonstration]:
-    """Answers of different lengths; with `image`, every other record has it."""
+def demonstrations(count: int, image: Path | None = None, *, drawn: bool = False) -> list[Demonstration]:
+    """Answers of different lengths; with `image`, every other record has it in its prompt, and if it is
+    `drawn`, every third one in its answer."""
     found = []
     for number in range(count):
         media = () if image is None or number % 2 else (File(str(image), "image"),)
         question = Text(f"{WORDS[number % 6]} {number}?")
         answer = Text(" ".join(WORDS[(number + k) % 6] for k in range(1 + number % 4)))
+        made = (File(str(image), "image"),) if drawn and number % 3 == 0 else ()
         found.append(
-            Demonstration(id=f"r{number}", messages=(Message("user", (*media, question)),), answer=(answer,))
+            Demonstration(
+                id=f"r{number}", messages=(Message("user", (*media, question)),), answer=(*made, answer)
+            )
         )
     return found
 
@@ -86,6 +90,8 @@ class Job(msgspec.Struct, kw_only=True):
     settings: Settings
     records: int
     image: str | None = None
+    drawn: bool = False
+    """Whether answers hold it, too."""
     poisoned: str | None = None
     """The record whose loss is no number."""
 
@@ -105,7 +111,7 @@ def main(*paths: str) -> None:
     for path in paths:
         asked = msgspec.json.decode(Path(path).read_bytes(), type=Job)
         Poisoned.record = asked.poisoned
-        records = demonstrations(asked.records, Path(asked.image) if asked.image else None)
+        records = demonstrations(asked.records, Path(asked.image) if asked.image else None, drawn=asked.drawn)
         try:
             run_tiny(asked.settings, records, Poisoned)
         except EvalAnythingError as fault:

@@ -116,10 +116,16 @@ class Judge(abc.ABC):
     """Options that cannot change a score (device, batch size) and stay out of the fingerprint."""
     needs_model: ClassVar[bool] = False
     """Whether it asks a model; the run then gives it an endpoint."""
+    members: "tuple[Judge, ...]" = ()
+    """The judges that it combines; the run makes what `specs` asks for and puts them here."""
 
     def __init__(self, options: Any, endpoint: "Endpoint | None" = None) -> None:
         self.options = options
         self.endpoint = endpoint
+
+    def specs(self) -> tuple[str, ...]:
+        """The judges that it combines, if it is a panel: provider/name, or an offline judge by its name."""
+        return ()
 
     @property
     def label(self) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -13,13 +12,14 @@ from eval_anything.judge import Judge
 from eval_anything.options import option_names, parse
 from eval_anything.registry import Plugins
 from eval_anything.run.config import RunConfig
-from eval_anything.run.endpoint import Endpoint, endpoint_options, make_endpoint
+from eval_anything.run.endpoint import Endpoint, make_endpoint
 from eval_anything.run.equipment import Equipment, Equipped
+from eval_anything.run.judging import Judges
 from eval_anything.run.task_options import TaskOptions
 from eval_anything.suggest import nearest
 from eval_anything.synth.home import twin_folder
 from eval_anything.task import Dataset, DataSource, Task
-from eval_anything.values import Modality, Params
+from eval_anything.values import Modality
 
 
 class TaskParts(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +70,7 @@ def assemble(config: RunConfig) -> Parts:
     equipment = Equipment(plugins, config, model)
     left_out = [t.name for t in tasks if t.name in optional and equipment.lacks_tool(t, source)]
     tasks = [task for task in tasks if task.name not in left_out]
-    judges = _Judges(plugins, config, model, names)
+    judges = Judges(plugins, config, model, names)
     made = judges.make_all(tasks, source)
     for task, (judge, _) in zip(tasks, made, strict=True):
         judge.check(task.judged)
@@ -168,79 +168,3 @@ def _prompts(task: str, config: RunConfig, *, alone: bool) -> Path | None:
     if alone and not (folder / task).is_dir():
         return folder
     return folder / task if (folder / task).is_dir() else None
-
-
-class _Judges:
-    """Makes each task's judge; judges on the same model with the same options share one endpoint."""
-
-    def __init__(self, plugins: Plugins, config: RunConfig, model: Endpoint, tasks: tuple[str, ...]) -> None:
-        self.plugins = plugins
-        self.config = config
-        self.model = model
-        self.options = TaskOptions("-J", config.judge_options, tasks)
-        self.endpoints: dict[tuple[str, str], Endpoint] = {}
-
-    def make_all(self, tasks: list[Task], source: DataSource) -> list[tuple[Judge, bool]]:
-        """For each task its judge, and whether that is the protocol's."""
-        made = [self._make(task, source) for task in tasks]
-        self.options.check()
-        return made
-
-    def _make(self, task: Task, source: DataSource) -> tuple[Judge, bool]:
-        spec = self._spec(task, source)
-        where = f"-J, options of judge {spec}"
-        if "/" not in spec:
-            cls = self.plugins.judges.get(spec)
-            if cls.needs_model:
-                raise UsageError(f"judge {spec!r} needs a model: give it as --judge provider/name")
-            given = self.options.take(task.name, option_names(cls.Options))
-            is_protocol = spec == task.protocol_judge and not _alters(given, cls)
-            options = {**task.judge_options, **given} if spec == task.judge else given
-            return cls(parse(cls.Options, options, where)), is_protocol
-        cls = self.plugins.judges.get(task.judge)
-        own_names = option_names(cls.Options)
-        given = self.options.take(task.name, (*own_names, *endpoint_options(self.plugins, spec)))
-        is_protocol = spec == task.protocol_judge and not _alters(given, cls)
-        own = {**task.judge_options, **{k: v for k, v in given.items() if k in own_names}}
-        endpoint = self._endpoint(spec, {k: v for k, v in given.items() if k not in own_names})
-        return cls(parse(cls.Options, own, where), endpoint), is_protocol
-
-    def _spec(self, task: Task, source: DataSource) -> str:
-        asked = self.config.judge.get(task.name)
-        general = self.config.judge.get("*")
-        needs_model = self.plugins.judges.get(task.judge).needs_model
-        if asked is not None and "/" in asked and not needs_model:
-            raise UsageError(
-                f"--judge {task.name}={asked}: this task is judged by {task.judge!r}, not by a model"
-            )
-        # A protocol's own judge that works offline (of votes, say) is what the task measures by.
-        settled = bool(task.offline_judge) and task.offline_judge == task.protocol_judge
-        if asked is None and general is not None and (needs_model or "/" not in general) and not settled:
-            asked = general
-        return asked or self._default(task, source)
-
-    def _default(self, task: Task, source: DataSource) -> str:
-        default = (source.kind == "synthetic" and task.offline_judge) or task.protocol_judge
-        if not default:
-            raise UsageError(f"task {task.name} has no default judge: name one with --judge")
-        if default == self.model.label:
-            raise UsageError(
-                f"{default} would judge its own answers on {task.name}: name another judge with --judge, or"
-                f" say --judge {default} if that is what you want"
-            )
-        return default
-
-    def _endpoint(self, spec: str, options: Mapping[str, Any]) -> Endpoint:
-        key = (spec, repr(sorted(options.items())))
-        if key not in self.endpoints:
-            made = make_endpoint(self.plugins, spec, options, self.config.concurrency, "-J")
-            if not made.capabilities().chat:
-                raise UsageError(f"judge {spec} has no chat template: give one with -J chat_template=FILE")
-            self.endpoints[key] = made
-        return self.endpoints[key]
-
-
-def _alters(given: Mapping[str, Any], judge: type[Judge]) -> bool:
-    """Whether options of the judge, or how its model decodes, make it another than the protocol's."""
-    own = set(option_names(judge.Options)) - set(judge.transport_options)
-    return any(name in own or name in option_names(Params) for name in given)

@@ -49,6 +49,8 @@ def _of_judge(judge: Judge) -> dict[str, Any]:
     }
     if judge.endpoint is not None:
         found["model"] = judge.endpoint.identity()
+    if judge.members:
+        found["members"] = [_of_judge(member) for member in judge.members]
     return found
 
 

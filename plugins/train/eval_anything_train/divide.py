@@ -6,6 +6,7 @@ weights on GPUs alone, and here it is the same code everywhere, tested on the CP
 
 from __future__ import annotations
 
+import os
 import warnings
 from typing import Any
 
@@ -51,9 +52,10 @@ def divided(module: torch.nn.Module, device: torch.device, dtype: torch.dtype) -
     and all the rest together. Blocks are computed in `dtype`, gradients are averaged in float32."""
     from accelerate import FullyShardedDataParallelPlugin
 
-    plugin = FullyShardedDataParallelPlugin()
-    if plugin.fsdp_version != 2:
-        raise UsageError(f"accelerate: fsdp_version must be 2, not {plugin.fsdp_version}")
+    asked = os.environ.get("FSDP_VERSION", "2")
+    if asked != "2":
+        raise UsageError(f"accelerate: fsdp_version must be 2, not {asked}")
+    plugin = FullyShardedDataParallelPlugin(fsdp_version=2)
     offload = isinstance(plugin.cpu_offload, CPUOffloadPolicy)
     options: dict[str, Any] = {
         "mesh": init_device_mesh(device.type, (torch.distributed.get_world_size(),)),

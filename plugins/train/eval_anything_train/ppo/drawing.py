@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import PIL.Image
 import torch
 from torch import Tensor
 
+from eval_anything.agents.media.hf_media import pictures  # type: ignore[import-not-found]
 from eval_anything.errors import UsageError
 from eval_anything.models.hf.sampling import GumbelSampler
 from eval_anything.values import File, Text
@@ -31,8 +31,7 @@ class Painter:
 
     def __init__(self, policy: Policy) -> None:
         """Before training begins: what is needed is copied, as weights may be divided then."""
-        reading = policy.opened.processor.image_processor
-        self.mean, self.deviation = torch.tensor(reading.image_mean), torch.tensor(reading.image_std)
+        self.processor = policy.opened.processor
         self.vqmodel = copy.deepcopy(unwrapped(policy.model).model.vqmodel).float().eval()
         self.folder = tempfile.TemporaryDirectory(prefix="rollouts-")
 
@@ -43,11 +42,10 @@ class Painter:
         self.vqmodel.to(device)
         with torch.no_grad(), torch.autocast(torch.device(device).type, enabled=False):
             decoded = self.vqmodel.decode(torch.stack(list(codes)).to(device)).permute(0, 2, 3, 1)
-        # It was taught to give what the processor makes of an image.
-        pixels = (255 * (decoded.float().cpu() * self.deviation + self.mean)).clamp(0, 255).byte()
-        paths = [Path(self.folder.name) / f"{number}.png" for number in range(len(pixels))]
-        for path, image in zip(paths, pixels.numpy(), strict=True):
-            PIL.Image.fromarray(image).save(path)
+        made = pictures(decoded, self.processor)  # as those that the harness is given of the checkpoint
+        paths = [Path(self.folder.name) / f"{number}.png" for number in range(len(made))]
+        for path, image in zip(paths, made, strict=True):
+            image.save(path)
         return paths
 
 

@@ -28,7 +28,7 @@
   };
   EA.page = (task, number, rows) => { pages.get(number).resolve(rows); };
 
-  const fill = (id, values) => { for (const value of [...values].sort()) $(id).append(el("option", { value }, value)); };
+  const fill = (id, values) => { for (const value of [...values].sort()) $(id).append(el("option", { value }, value.length > 60 ? `${value.slice(0, 59)}\u2026` : value)); };
 
   const load = (number) => {
     if (!pages.has(number)) {

@@ -112,7 +112,7 @@ def _task(
     rules = policy.rules(task.task)
     before, after = (_result(run, task.task) for run in runs)
     seen = change.detectable_drop
-    unsure = [*_unlike(task, policy), *_unsound(after, rules), *_too_little(task, change, seen, rules)]
+    unsure = [*_unlike(task, policy), *unsound(after, rules), *_too_little(task, change, seen, rules)]
     worse = [*_dropped(change, p, rules, policy.alpha), *_beyond(before, after, rules)]
     outcome: Outcome = (
         "regression" if worse and not _unlike(task, policy) else "cannot judge" if unsure else "pass"
@@ -139,7 +139,7 @@ def _unlike(task: TaskComparison, policy: Policy) -> list[str]:
     return [f"not measured alike: {lines[0]}{more}"] if lines else []
 
 
-def _unsound(result: TaskResult, rules: Rules) -> list[str]:
+def unsound(result: TaskResult, rules: Rules) -> list[str]:
     """What makes the candidate's own numbers doubtful."""
     counts = result.counts
     errors = sum(counts.errors.values())

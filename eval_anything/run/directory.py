@@ -14,8 +14,8 @@ import msgspec
 from eval_anything.errors import RunConflict, StorageError
 from eval_anything.run.assembly import Parts
 from eval_anything.run.config import RunConfig
-from eval_anything.run.fingerprint import fingerprint, identity
-from eval_anything.stores.identity import differences
+from eval_anything.run.fingerprint import identity
+from eval_anything.stores.identity import differences, fingerprint
 from eval_anything.stores.journal import Journal
 from eval_anything.stores.manifest import Manifest, TaskPlan, read_manifest, write_manifest
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import msgspec
@@ -52,8 +51,3 @@ def _of_judge(judge: Judge) -> dict[str, Any]:
     if judge.members:
         found["members"] = [_of_judge(member) for member in judge.members]
     return found
-
-
-def fingerprint(identity: dict[str, Any]) -> str:
-    """16 hex digits of the sha256 of the canonical JSON."""
-    return hashlib.sha256(msgspec.json.encode(identity, order="deterministic")).hexdigest()[:16]

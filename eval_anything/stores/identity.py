@@ -1,8 +1,11 @@
-"""Identities of measurements, compared."""
+"""Identities of measurements: their fingerprints, and what differs between two."""
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
+
+import msgspec
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
@@ -15,3 +18,8 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> l
         elif before != after:
             lines.append(f"{prefix}{name}: {before!r} -> {after!r}")
     return lines
+
+
+def fingerprint(identity: dict[str, Any]) -> str:
+    """16 hex digits of the sha256 of the canonical JSON."""
+    return hashlib.sha256(msgspec.json.encode(identity, order="deterministic")).hexdigest()[:16]

@@ -4,8 +4,8 @@ import pytest
 
 from eval_anything.run.assembly import assemble
 from eval_anything.run.config import make_config
-from eval_anything.run.fingerprint import fingerprint, identity
-from eval_anything.stores.identity import differences
+from eval_anything.run.fingerprint import identity
+from eval_anything.stores.identity import differences, fingerprint
 
 
 @pytest.fixture

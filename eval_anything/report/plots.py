@@ -52,7 +52,7 @@ def bars(items: Sequence[Bar], low: float, high: float, title: str) -> str:
             edge = max(end, x(item.high))
             parts.append(f'<path class="whisker" d="M{x(item.low)} {y + 8}H{x(item.high)}"/>')
         parts.append(f'<text class="value" x="{edge + 6}" y="{y + 12}">{html(number(item.value))}</text>')
-    return _svg(parts, height, title)
+    return figure(parts, height, title)
 
 
 def histogram(values: Sequence[float], low: float, high: float, title: str, bins: int = 20) -> str:
@@ -78,7 +78,7 @@ def histogram(values: Sequence[float], low: float, high: float, title: str, bins
         f'<text class="tick end" x="{_WIDTH - _MARGIN}" y="{floor + 18}">{html(number(high))}</text>',
         f'<text class="tick" x="{_MARGIN}" y="12">most in one bar: {top}</text>',
     ]
-    return _svg(parts, height, title)
+    return figure(parts, height, title)
 
 
 class Point(NamedTuple):
@@ -104,7 +104,7 @@ def points(items: Sequence[Point], series: Sequence[str], title: str) -> str:
         f"<title>{html(_short(p.label, 120))}</title></circle>"
         for p in known
     ]
-    return _svg([*parts, _legend(series, height - 16)], height, title)
+    return figure([*parts, _legend(series, height - 16)], height, title)
 
 
 def grouped(
@@ -128,7 +128,7 @@ def grouped(
         parts.append(
             f'<text class="tick mid" x="{left + room * 0.4:.1f}" y="{floor + 18}">{html(name)}</text>'
         )
-    return _svg([*parts, _legend(series, height - 14)], height, title)
+    return figure([*parts, _legend(series, height - 14)], height, title)
 
 
 def _legend(series: Sequence[str], y: float) -> str:
@@ -152,7 +152,7 @@ def _axis(low: float, high: float, x: object, height: int) -> str:
     return "".join(lines)
 
 
-def _svg(parts: Sequence[str], height: float, title: str) -> str:
+def figure(parts: Sequence[str], height: float, title: str) -> str:
     """A figure with its title; screen readers are told the title alone, numbers stand in the tables."""
     return (
         f'<figure><svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{html(title)}">'

@@ -1,15 +1,12 @@
-"""A report as a folder: made aside, then put in its place as a whole."""
+"""A report as a folder."""
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from eval_anything.errors import StorageError, UsageError
 from eval_anything.report.figures import TaskOfRun
+from eval_anything.report.folder import write_folder
 from eval_anything.report.frame import Link, Site
 from eval_anything.report.pages import Run, overview, samples_page, task_page
 from eval_anything.report.samples import Source, write_samples
@@ -19,7 +16,6 @@ from eval_anything.results.scan import Scan, scan
 from eval_anything.stores.manifest import read_manifest
 
 MARK = ".eval-anything-report"
-"""Tells a folder of ours, which may be replaced, from anybody else's."""
 _ASSETS = ("style.css", "page.js", "samples.js")
 
 
@@ -29,32 +25,10 @@ def build_report(folders: Sequence[Path], out: Path) -> Path:
     A report that is there already is replaced. Raises UsageError where `out` is anything else, DataError for
     damaged runs, StorageError where it cannot be written.
     """
-    if out.exists() and not (out / MARK).is_file():
-        raise UsageError(f"{out}: exists, and is no report: choose another --out")
-    staging = out.with_name(f".{out.name}.{secrets.token_hex(4)}.partial")
-    try:
-        staging.mkdir(parents=True)
-        _fill(staging, folders)
-        _put(staging, out)
-    except OSError as fault:
-        raise StorageError(f"{out}: cannot be written: {fault.strerror}") from fault
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    return out / "index.html"
-
-
-def _put(staging: Path, out: Path) -> None:
-    old = None
-    if out.exists():
-        old = out.with_name(f".{out.name}.{secrets.token_hex(4)}.old")
-        os.rename(out, old)
-    os.rename(staging, out)
-    if old is not None:
-        shutil.rmtree(old, ignore_errors=True)
+    return write_folder(out, MARK, lambda staging: _fill(staging, folders)) / "index.html"
 
 
 def _fill(out: Path, folders: Sequence[Path]) -> None:
-    (out / MARK).write_text("made by eval-anything report; may be replaced by it\n", encoding="utf-8")
     scans = [scan(folder / JOURNAL, read_manifest(folder / MANIFEST).tasks) for folder in folders]
     results = [build(folder, found) for folder, found in zip(folders, scans, strict=True)]
     names = _names(folders, [r.model for r in results])

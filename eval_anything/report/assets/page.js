@@ -12,6 +12,7 @@ window.EA = {};
     keep(root.dataset.theme);
   });
 
+  const heads = (table) => table.tHead.rows[table.tHead.rows.length - 1].cells; // above them may stand headings over several
   const keyOf = (row, column) => {
     const cell = row.cells[column];
     const key = cell.dataset.key;
@@ -28,12 +29,12 @@ window.EA = {};
       if (a === null || b === null) return (a === null) - (b === null); // what has no value stays last
       return down ? before(a, b) : before(b, a);
     });
-    for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+    for (const other of heads(table)) other.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", down ? "ascending" : "descending");
     table.tBodies[0].append(...rows);
   };
   for (const table of document.querySelectorAll("table.sortable")) {
-    [...table.tHead.rows[0].cells].forEach((head, column) => {
+    [...heads(table)].forEach((head, column) => {
       const button = document.createElement("button");
       button.type = "button";
       button.textContent = head.textContent;

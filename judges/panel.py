@@ -142,4 +142,4 @@ def _told(score: Score) -> dict[str, Any]:
         told["reason"] = score.reason
     if score.components:
         told["components"] = score.components
-    return {**told, **score.details}
+    return {**score.details, **told}

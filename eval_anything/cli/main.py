@@ -17,6 +17,8 @@ _VERBS = {
     "report": "show a run's results again, or export them",
     "compare": "two runs, sample by sample",
     "gate": "is a candidate worse than a baseline? by exit code",
+    "leaderboard": "collect runs, and make a site of them",
+    "judge-agreement": "how far a judge can be relied on",
     "synth": "write synthetic twins of benchmarks",
     "tools": "list media generators, build what they need",
     "cache": "look at or empty the response cache",
@@ -77,7 +79,7 @@ def _execute(verb: ModuleType, parser: Parser, arguments: Sequence[str]) -> int:
 def _load(name: str) -> ModuleType | None:
     """The verb's module: one of ours, or of an installed package that names it in its metadata."""
     if name in _VERBS:
-        return importlib.import_module(f"eval_anything.cli.{name}")
+        return importlib.import_module(f"eval_anything.cli.{name.replace('-', '_')}")
     from importlib.metadata import entry_points
 
     found = tuple(entry_points(group=_GROUP, name=name))

@@ -1,0 +1,1 @@
+"""Judges judged: how far their verdicts can be relied on."""

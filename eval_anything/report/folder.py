@@ -11,14 +11,14 @@ from pathlib import Path
 from eval_anything.errors import StorageError, UsageError
 
 
-def write_folder(out: Path, mark: str, fill: Callable[[Path], None]) -> Path:
+def write_folder(out: Path, mark: str, what: str, fill: Callable[[Path], None]) -> Path:
     """Have `fill` write into a folder aside, then put that in the place of `out`; returns `out`.
 
-    A folder with the file `mark` in it is ours and is replaced. Raises UsageError where `out` is anything
-    else, StorageError where it cannot be written.
+    A folder with the file `mark` in it is ours, a `what`, and is replaced. Raises UsageError where `out` is
+    anything else, StorageError where it cannot be written.
     """
     if (out.exists() or out.is_symlink()) and not (out / mark).is_file():
-        raise UsageError(f"{out}: exists, and was not made by this command: choose another --out")
+        raise UsageError(f"{out}: exists, and is no {what}: choose another --out")
     staging = out.with_name(f".{out.name}.{secrets.token_hex(4)}.partial")
     try:
         staging.mkdir(parents=True)

@@ -25,7 +25,7 @@ def build_report(folders: Sequence[Path], out: Path) -> Path:
     A report that is there already is replaced. Raises UsageError where `out` is anything else, DataError for
     damaged runs, StorageError where it cannot be written.
     """
-    return write_folder(out, MARK, lambda staging: _fill(staging, folders)) / "index.html"
+    return write_folder(out, MARK, "report", lambda staging: _fill(staging, folders)) / "index.html"
 
 
 def _fill(out: Path, folders: Sequence[Path]) -> None:

@@ -1,0 +1,1 @@
+"""Leaderboards: submissions, comparable rows, rank intervals, and the static site."""

@@ -219,7 +219,7 @@ def as_rows(s: PPOSettings, shown: list[Demonstration]) -> list[Row]:
     return found
 
 
-PLAIN: dict[str, Any] = {"kl_coeff": 0.1, "batch_size": 4}
+PLAIN: dict[str, Any] = {"kl_coeff": 0.1, "batch_size": 4, "critic_lr": 4e-4}
 CASES: dict[str, dict[str, Any]] = {
     "one update": PLAIN,
     "several updates, divided, clipped": {

@@ -350,6 +350,29 @@ def test_what_scores_nothing_is_said_before_training(
         PPO(policy_for(s, reference=True), s)
 
 
+def test_actor_and_critic_have_rates_of_their_own(llama: Path, tmp_path: Path) -> None:
+    s = settings_of(
+        llama,
+        tmp_path / "out",
+        **{"epochs": 4, "lr": 1e-3, "warmup": 0.0, "schedule": "linear"},
+        **{"critic_lr": 2e-3, "critic_warmup": 0.5, "critic_schedule": "constant"},
+    )
+    run_ppo(s, prompts(2), reward=LENGTH)
+    assert [line["lr"] for line in metrics_of(s)] == pytest.approx([1e-3, 7.5e-4, 5e-4, 2.5e-4])
+    assert [line["critic_lr"] for line in metrics_of(s)] == pytest.approx([1e-3, 2e-3, 2e-3, 2e-3])
+
+
+@pytest.mark.parametrize("lora", [None, Lora(rank=2)])
+def test_bfloat16_is_computed_in_by_all_models_alike(
+    lora: Lora | None, llama: Path, judge: Path, tmp_path: Path
+) -> None:
+    s = settings_of(llama, tmp_path / "out", dtype="bfloat16", lora=lora, reward=str(judge), epochs=2)
+    outcome = run_ppo(s, prompts(2))
+    first, second = metrics_of(s)
+    assert first["ratio"] == second["ratio"] == 1.0 and first["kl"] == 0.0 != second["kl"]
+    assert {v.dtype for v in load_file(outcome.folder / "model.safetensors").values()} == {torch.bfloat16}
+
+
 def test_dropout_is_off(llama: Path, tmp_path: Path) -> None:
     """Or new and old probabilities would differ by more than the update."""
     s = settings_of(llama, tmp_path / "out", lora=Lora(rank=2, dropout=0.5), epochs=2)

@@ -13,7 +13,9 @@ from torch.nn.functional import pad
 from eval_anything_train.collate import Batch
 
 
-class TwoVocabularies(abc.ABC):
+# Not an abc.ABC, between which and `object` there is another class: FSDP changes a network's class, which
+# Python then refuses.
+class TwoVocabularies(metaclass=abc.ABCMeta):
     """A network with answers of two kinds of tokens: words, and the codes of images. Each token is drawn from
     its own kind's vocabulary.
 

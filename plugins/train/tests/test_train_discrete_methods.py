@@ -14,12 +14,13 @@ from safetensors.torch import load_file
 from servers.media_files import png
 from tiny_discrete import MAKERS, tiny_janus
 from tiny_training import Job, demonstrations, run_tiny, settings_of
+from torch.distributed.fsdp import FSDPModule
 from train_kit import turn
 from two_processes import alike, in_two, same_curve
 
 from eval_anything.values import Text
 from eval_anything_train.collate import Batch
-from eval_anything_train.logprobs import token_logprobs
+from eval_anything_train.logprobs import TwoVocabularies, token_logprobs
 from eval_anything_train.methods import settings as of
 from eval_anything_train.methods.base import Method
 from eval_anything_train.methods.kto import KTOBatch
@@ -288,6 +289,15 @@ def test_two_processes_are_one_whatever_answers_each_has(tmp_path: Path) -> None
     same_curve(two, one)
     alike(tmp_path / "two", tmp_path / "one")
     same_vq(model, tmp_path / "two" / "final")
+
+
+@pytest.mark.parametrize("family", MAKERS)
+def test_fsdp_may_change_the_class_of_a_network(family: str, folders: dict[str, Path]) -> None:
+    """As `fully_shard` does it, before anything is divided."""
+    network = train_kit.policy(folders[family], reference=False).model
+    own = type(network)
+    network.__class__ = type(f"FSDP{own.__name__}", (FSDPModule, own), {})
+    assert isinstance(network, FSDPModule) and isinstance(network, TwoVocabularies)
 
 
 def test_a_run_that_goes_on_ends_with_the_same_bits(tmp_path: Path) -> None:

@@ -10,11 +10,23 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from eval_anything.judge import Case, Rubric
 from eval_anything.prompts import fill
-from eval_anything.values import Audio, Image, MediaPart, Message, Part, Response, Text, Video
+from eval_anything.values import (
+    Audio,
+    File,
+    Image,
+    MediaPart,
+    Message,
+    Part,
+    Response,
+    Text,
+    Video,
+    part_modality,
+)
 
 _LOOKS_LIKE_VERDICT = re.compile(r"\[(?=\[)|\](?=\])")
 """A bracket directly before another of its kind; a space goes between them."""
@@ -90,12 +102,12 @@ class _Fenced:
         self.name = _FENCE.get(name, name)
         self.broken_up = 0
         parts = (Text(content),) if isinstance(content, str) else content
-        self.pieces: list[str | MediaPart] = [
+        self.pieces: list[str | MediaPart | File] = [
             self._safe(part.text) if isinstance(part, Text) else part
             for part in parts
-            if isinstance(part, Text | MediaPart)
+            if isinstance(part, Text | MediaPart | File)
         ]
-        self.plain = "\0".join(p if isinstance(p, str) else p.artifact.sha256 for p in self.pieces)
+        self.plain = "\0".join(map(_plain, self.pieces))
 
     def _safe(self, text: str) -> str:
         safe, n = _LOOKS_LIKE_VERDICT.subn(lambda bracket: bracket.group() + " ", text)
@@ -116,5 +128,11 @@ class _Fenced:
 
     def _labels(self, digest: str) -> list[str]:
         media = [piece for piece in self.pieces if not isinstance(piece, str)]
-        kinds = {Image: "image", Audio: "audio", Video: "video"}
-        return [f"<{self.name} {kinds[type(m)]} {i} {digest}/>" for i, m in enumerate(media, 1)]
+        return [f"<{self.name} {part_modality(m)} {i} {digest}/>" for i, m in enumerate(media, 1)]
+
+
+def _plain(piece: str | MediaPart | File) -> str:
+    """What stands for `piece` in the digest; of a file not yet stored, its name."""
+    if isinstance(piece, str):
+        return piece
+    return PurePath(piece.path).name if isinstance(piece, File) else piece.artifact.sha256

@@ -13,12 +13,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from eval_anything_train.llf.manifest import LLFOutcome
     from eval_anything_train.loop import Outcome
 
 __all__ = ["train"]
 
 
-def train(method: str, *, preset: str | None = None, progress: bool = False, **settings: Any) -> Outcome:
+def train(
+    method: str, *, preset: str | None = None, progress: bool = False, **settings: Any
+) -> Outcome | LLFOutcome:
     """What `eval-anything train METHOD` does, from Python.
 
     `settings` are its flags by the same names (`model`, `data`, `out`, `lr`, `lora={"rank": 8}`, ...); they

@@ -12,7 +12,7 @@ from eval_anything.cli.main import Parser
 from eval_anything_train import config, flags, presets
 from eval_anything_train.examples import EXAMPLES as OF_METHODS
 from eval_anything_train.fields import fields
-from eval_anything_train.settings import Settings
+from eval_anything_train.settings import Common, Settings
 
 SUMMARY = "Train all-modality models on preferences and language feedback; `run` scores OUT/final."
 EXAMPLES = """  eval-anything train dpo --model llava-hf/llava-1.5-7b-hf --data align-anything:ti2t \\
@@ -35,6 +35,7 @@ _METHODS = {
     "reward": "a reward model, which scores answers; for ppo and llf",
     "dpo": "direct preference optimisation on pairs",
     "ppo": "reinforcement learning: the model's own answers, scored by a reward model",
+    "llf": "learning from language feedback: feedback model, better answers, pairs, training on them",
     "kto": "answers that are good or bad; of pairs, both as single ones",
     "simpo": "pairs without a reference model, by average log-probabilities",
     "orpo": "imitation and pairs in one, without a reference model",
@@ -83,7 +84,9 @@ class MethodParser(Parser):
     def _fill(self) -> None:
         self._filled = True
         own = config.settings_class(self.method)
-        shared, subtasks = fields(Settings), presets.subtasks(self.method)
+        known, subtasks = fields(own), presets.subtasks(self.method)
+        # What is learnt, and how, before where it happens.
+        shared = sorted(fields(Settings), key=lambda name: name in fields(Common))
         what = flags.add_flags(self, "what is trained, and on what", own, _WHAT)
         what.add_argument(
             "--preset",
@@ -91,8 +94,9 @@ class MethodParser(Parser):
             help=f"settings of the paper's tables: {', '.join(subtasks)}; those given here win",
         )
         what.add_argument("--config", metavar="FILE.yaml", help="settings from a file; those given here win")
-        flags.add_flags(self, "settings of this method", own, [n for n in fields(own) if n not in shared])
-        flags.add_flags(self, "settings of all methods", own, [n for n in shared if n not in _WHAT])
+        flags.add_flags(self, "settings of this method", own, [n for n in known if n not in shared])
+        rest = [n for n in shared if n in known and n not in _WHAT]
+        flags.add_flags(self, "settings of all methods", own, rest)
         shown = self.add_argument_group("what is shown")
         shown.add_argument("--json", action="store_true", help="print the run's manifest as JSON at the end")
         shown.add_argument("--quiet", "-q", action="store_true", help="no progress")
@@ -111,13 +115,13 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
-def settings_of(args: argparse.Namespace) -> Settings:
+def settings_of(args: argparse.Namespace) -> Common:
     """The settings of a parsed command line. Raises UsageError."""
     own = config.settings_class(args.method)
     return config.assemble(own, _layers(args, own), f"train {args.method}")
 
 
-def _layers(args: argparse.Namespace, own: type[Settings]) -> list[config.Layer]:
+def _layers(args: argparse.Namespace, own: type[Common]) -> list[config.Layer]:
     """From the lowest to the highest: preset, file, flags."""
     written: dict[str, Any] = {}
     if args.config:

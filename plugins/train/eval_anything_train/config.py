@@ -7,21 +7,23 @@ import importlib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from eval_anything.errors import UnknownName, UsageError
 from eval_anything.suggest import unknown
 from eval_anything_train.fields import Field, fields
-from eval_anything_train.settings import Settings
+from eval_anything_train.settings import Common
 
+C = TypeVar("C", bound=Common)
 _SETTINGS = {
     "sft": "settings:Settings",
     "feedback": "settings:Settings",
     "reward": "methods.settings:RewardSettings",
     "dpo": "methods.settings:DPOSettings",
     "ppo": "ppo.settings:PPOSettings",
+    "llf": "llf.settings:LLFSettings",
     "kto": "methods.settings:KTOSettings",
     "simpo": "methods.settings:SimPOSettings",
     "orpo": "methods.settings:ORPOSettings",
@@ -30,12 +32,12 @@ _SETTINGS = {
 METHODS = tuple(_SETTINGS)
 
 
-def settings_class(method: str) -> type[Settings]:
+def settings_class(method: str) -> type[Common]:
     """The structure of its settings. Raises UnknownName. Imports no torch."""
     if method not in _SETTINGS:
         raise UnknownName(unknown("training method", method, METHODS))
     module, _, name = _SETTINGS[method].partition(":")
-    found: type[Settings] = getattr(importlib.import_module(f"eval_anything_train.{module}"), name)
+    found: type[Common] = getattr(importlib.import_module(f"eval_anything_train.{module}"), name)
     return found
 
 
@@ -57,7 +59,7 @@ def flag(path: str) -> str:
     return f"--{path.replace('_', '-')}"
 
 
-def assemble(kind: type[Settings], layers: Sequence[Layer], where: str) -> Settings:
+def assemble(kind: type[C], layers: Sequence[Layer], where: str) -> C:
     """The settings of all `layers`, of which later ones win.
 
     Raises UnknownName for a key that there is not, with the nearest right one, and UsageError for values that
@@ -93,8 +95,9 @@ def check(kind: type[msgspec.Struct], layer: Layer, prefix: str = "") -> None:
 
 
 def _check_value(field: Field, value: Any, name: str) -> None:
-    if field.choices and isinstance(value, str) and value not in field.choices:
-        raise UnknownName(f"{name}: {unknown('value', value, field.choices)}")
+    for word in value if field.is_list and isinstance(value, list | tuple) else (value,):
+        if field.choices and isinstance(word, str) and word not in field.choices:
+            raise UnknownName(f"{name}: {unknown('value', word, field.choices)}")
     try:
         found = msgspec.convert(value, field.hint, strict=False)
     except msgspec.ValidationError as fault:

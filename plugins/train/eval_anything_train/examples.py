@@ -32,6 +32,18 @@ EXAMPLES = {
   eval-anything train ppo --model path/to/checkpoint --data prompts.jsonl --reward runs/reward/final \\
       --ptx-data answers.jsonl --kl-coeff 0.05 --out runs/ppo
   eval-anything run --model hf/runs/ppo/final --tasks amu""",
+    "llf": """\
+  eval-anything train llf --model llava-hf/llava-1.5-7b-hf --data align-anything:ti2t \\
+      --preset ti2t --out runs/llf
+  eval-anything train llf --model path/to/checkpoint --data synthetic:ti2t,n=200 --then ppo \\
+      --feedback lr=1e-5 epochs=1 --ppo lr=1e-6 --compare reference --out runs/llf
+  eval-anything train llf --model path/to/checkpoint --data prompts.jsonl --feedback-model openai/gpt-4o \\
+      --critique.repetition-penalty 1 --stages respond,critique,refine,pairs --out runs/llf
+  eval-anything train llf --model Qwen/Qwen2-VL-7B-Instruct --data align-anything:ti2t \\
+      --generator openai/Qwen/Qwen2-VL-7B-Instruct \\
+      --generator-options base_url=http://localhost:8000/v1 --out runs/llf
+  eval-anything run --model hf/runs/llf/dpo/final --tasks amu
+  accelerate launch --num_processes 8 -m eval_anything_train llf --stages train --config llf.yaml""",
     "kto": """\
   eval-anything train kto --model path/to/checkpoint --data align-anything:t2t --preset t2t \\
       --out runs/kto

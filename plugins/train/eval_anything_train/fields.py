@@ -50,9 +50,15 @@ class Field:
         return isinstance(self.kind, inspect.VarTupleType | inspect.TupleType | inspect.ListType)
 
     @property
+    def is_mapping(self) -> bool:
+        return isinstance(self.kind, inspect.DictType)
+
+    @property
     def metavar(self) -> str:
         """What help shows in the value's place."""
-        if self.choices:
+        if self.is_mapping:
+            return "KEY=VALUE"
+        if self.choices and not self.is_list:
             return "|".join(self.choices)
         if isinstance(self.kind, inspect.TupleType):
             return ",".join(_NUMBERS[type(item)] for item in self.kind.item_types)

@@ -53,13 +53,15 @@ def _add_flag(parser: argparse._ArgumentGroup, field: Field, path: str) -> None:
     given: dict[str, Any] = {"dest": _DEST + path, "default": argparse.SUPPRESS, "help": _help(field)}
     if field.is_switch:
         parser.add_argument(flag(path), action=argparse.BooleanOptionalAction, **given)
+    elif field.is_mapping:
+        parser.add_argument(flag(path), action="extend", nargs="+", metavar=field.metavar, **given)
     else:
         parser.add_argument(flag(path), metavar=field.metavar, **given)
 
 
 def _help(field: Field) -> str:
     text = field.doc.rstrip(".") if field.doc.count(".") == 1 else field.doc
-    if not field.required and field.default is not None and field.default != ():
+    if field.struct is None and field.default not in (None, (), {}, ""):
         text += f" (default: {_shown(field.default)})"
     return text.replace("%", "%%")
 
@@ -87,7 +89,9 @@ def _put(found: dict[str, Any], path: str, value: Any, struct: type[msgspec.Stru
         assert held is not None
         place, owner = _opened(place, part), held
     field = fields(owner)[name]
-    if field.struct is not None and value is not None:
+    if field.is_mapping:
+        _opened(place, name).update(pairs(flag(path), value))
+    elif field.struct is not None and value is not None:
         _opened(place, name).update(_split(pairs(flag(path), value), field.struct))
     else:
         place[name] = _split({name: value}, owner)[name]

@@ -23,7 +23,7 @@ from eval_anything_train.settings import FREE, Settings
 from eval_anything_train.values import Record
 
 FILE = "manifest.json"
-_LIBRARIES = (
+LIBRARIES = (
     *("eval-anything", "eval-anything-train", "accelerate", "deepspeed", "numpy", "peft"),
     *("safetensors", "tokenizers", "torch", "transformers"),
 )
@@ -95,7 +95,7 @@ def planned(
         data=data,
         parent=parent,
         code=code_version(),
-        versions=versions(_LIBRARIES),
+        versions=versions(LIBRARIES),
         environment=session.environment(),
         identity=_plain(
             {

@@ -32,16 +32,45 @@ class Lora(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Names of layers, or their endings; empty: all linear layers of the language model."""
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What all methods share. The defaults are for preference data of a few tens of thousand records."""
+class Common(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What all commands share, those with several trainings among them."""
 
     model: str
     """Checkpoint to begin with: a folder or a hub id."""
     data: str
-    """Records to train on: align-anything:ti2t, synthetic:ti2t, a file, a folder; `eval-anything train --help`
-    has all forms."""
+    """Records to train on: align-anything:ti2t, synthetic:ti2t, a file, a folder; `eval-anything train
+    --help` has all forms."""
     out: str
     """Directory of the run. An unfinished run in it is resumed."""
+    limit: Count | None = None
+    """Only the first so many records."""
+    lora: Lora | None = None
+    """Train adapters instead of all weights."""
+    gradient_checkpointing: bool = False
+    """Compute activations twice, to hold fewer of them."""
+    dtype: Dtype = "auto"
+    """What is computed in; auto: bfloat16 on a GPU, else float32. Trained weights are held in float32."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1; auto: the GPU where there is one."""
+    seed: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Of the records' order, dropout, fresh weights and sampling."""
+    max_frames: Count = 16
+    """Frames of a video at most."""
+    fps: Positive = 1.0
+    """Frames of a video per second."""
+    workers: Count = 2
+    """Threads that decode and encode records ahead of the step."""
+    save_every: Annotated[int, msgspec.Meta(ge=0)] = 500
+    """Optimiser steps between checkpoints. 0: the final one alone."""
+    keep: Count = 2
+    """Checkpoints kept, the newest ones; the final one is none of them."""
+    log_every: Count = 10
+    """Steps between lines of progress, where the output is no terminal."""
+
+
+class Settings(Common, frozen=True, kw_only=True):
+    """What all methods share. The defaults are for preference data of a few tens of thousand records."""
+
     epochs: Count = 3
     """How often each record is seen."""
     batch_size: Count = 4
@@ -64,30 +93,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Tokens of prompt and answer together, media included."""
     too_long: TooLong = "error"
     """A record longer than that: error (it is named), cut (its answer, at the end), or skip (and count)."""
-    seed: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """Of the records' order, dropout, fresh weights and sampling."""
-    save_every: Annotated[int, msgspec.Meta(ge=0)] = 500
-    """Optimiser steps between checkpoints. 0: the final one alone."""
-    keep: Count = 2
-    """Checkpoints kept, the newest ones; the final one is none of them."""
-    dtype: Dtype = "auto"
-    """What is computed in; auto: bfloat16 on a GPU, else float32. Trained weights are held in float32."""
-    lora: Lora | None = None
-    """Train adapters instead of all weights."""
-    gradient_checkpointing: bool = False
-    """Compute activations twice, to hold fewer of them."""
-    device: str = "auto"
-    """cpu, cuda, cuda:1; auto: the GPU where there is one."""
-    workers: Count = 2
-    """Threads that decode and encode records ahead of the step."""
-    limit: Count | None = None
-    """Only the first so many records."""
-    log_every: Count = 10
-    """Steps between lines of progress, where the output is no terminal."""
-    max_frames: Count = 16
-    """Frames of a video at most."""
-    fps: Positive = 1.0
-    """Frames of a video per second."""
 
 
 FREE = frozenset({"out", "device", "workers", "keep", "save_every", "log_every"})

@@ -12,28 +12,40 @@ from typing import Any, TextIO
 
 import msgspec
 
-from eval_anything.errors import DataError, RunConflict, StorageError
+from eval_anything.errors import DataError, StorageError
 from eval_anything.models.hf import checkpoint
 from eval_anything_train import loop
 from eval_anything_train.checkpoint import checkpoints
 from eval_anything_train.data import source
 from eval_anything_train.data.dataset import DataSet
 from eval_anything_train.family import family_of
+from eval_anything_train.llf.manifest import LLFOutcome
+from eval_anything_train.llf.settings import LLFSettings
 from eval_anything_train.loop import Outcome
-from eval_anything_train.manifest import read_manifest
+from eval_anything_train.manifest import check_out, read_manifest
 from eval_anything_train.methods.base import Training
 from eval_anything_train.methods.registry import method_class
 from eval_anything_train.order import Plan
 from eval_anything_train.policy import policy_for
 from eval_anything_train.session import Session
-from eval_anything_train.settings import Settings
+from eval_anything_train.settings import Common, Settings
 from eval_anything_train.values import Critiqued, Record
 
 _STATE_BYTES = 12
 """Of a trained parameter in a checkpoint's `trainer/`: its value and two averages, in float32."""
 
 
-def train(method: str, settings: Settings, stream: TextIO | None = sys.stderr) -> Outcome:
+def train(method: str, settings: Common, stream: TextIO | None = sys.stderr) -> Outcome | LLFOutcome:
+    """What `eval-anything train METHOD` does: one training, or, for llf, stages with trainings in them."""
+    if isinstance(settings, LLFSettings):
+        from eval_anything_train.llf.flow import llf
+
+        return llf(settings, stream)
+    assert isinstance(settings, Settings)
+    return train_one(method, settings, stream)
+
+
+def train_one(method: str, settings: Settings, stream: TextIO | None = sys.stderr) -> Outcome:
     """Train with `method` as `settings` say, or go on with the unfinished run in `settings.out`.
 
     `stream`: where progress is shown; None: nowhere. Every process of a run calls this. What can be known
@@ -60,12 +72,15 @@ def train(method: str, settings: Settings, stream: TextIO | None = sys.stderr) -
     return loop.train(trainer, data.records, settings, session, stream)
 
 
-def report(outcome: Outcome, *, as_json: bool) -> None:
+def report(outcome: Outcome | LLFOutcome, *, as_json: bool) -> None:
     """Say where the trained model is and what can be done with it; only the main process of a run does."""
     if os.environ.get("RANK", "0") != "0":
         return
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(outcome.manifest), indent=2).decode())
+        return
+    if isinstance(outcome, LLFOutcome):
+        print(outcome.text)
         return
     print(f"trained model: {outcome.folder}\n{_next(outcome)}")
 
@@ -78,14 +93,6 @@ def _next(outcome: Outcome) -> str:
             run, images = "eval-anything run --model", family_of(outcome.folder).decodes
             drawn = f"\nits images:    {run} hf_media/{outcome.folder} --tasks image_reward" if images else ""
             return f"to score it:   {run} hf/{outcome.folder} --tasks amu{drawn}"
-
-
-def check_out(folder: Path) -> None:
-    """Raises RunConflict unless `folder` is new, empty, or a training run's."""
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
-    if not folder.is_dir() or read_manifest(folder) is None:
-        raise RunConflict(f"{folder} exists and is no training run: choose another --out")
 
 
 def check_modalities(data: DataSet[Any], folder: Path, settings: Settings, kind: type[Record]) -> None:

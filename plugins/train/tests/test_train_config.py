@@ -94,7 +94,7 @@ def test_defaults_said_as_flags_are_the_defaults(method: str) -> None:
     words: list[str] = []
     for name, field in fields(settings_class(method)).items():
         value, flag = field.default, f"--{name.replace('_', '-')}"
-        if field.required or value is None or field.struct:
+        if field.required or value in (None, {}) or field.struct:
             continue
         if field.is_switch:
             words.append(flag if value else flag.replace("--", "--no-", 1))

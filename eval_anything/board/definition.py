@@ -91,9 +91,10 @@ def of_runs(runs: Sequence[RunScores]) -> Definition:
                 (number.group, number.name),
                 Column(title=number.name, group=number.group, metric=number.name, under=number.group),
             )
+    under = "tasks" if columns else ""
     for run in runs:
         for task in run.results.tasks:
-            column = Column(title=task.name, task=task.name, metric=task.headline.name, under="tasks")
+            column = Column(title=task.name, task=task.name, metric=task.headline.name, under=under)
             columns.setdefault((task.name, ""), column)
     return _checked(Definition(columns=_apart(columns.values())), "the runs")
 

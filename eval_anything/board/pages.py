@@ -78,23 +78,25 @@ def index(board: Board) -> str:
 
 
 def title_of(sheet: Sheet) -> str:
-    return _TITLES.get(sheet.kind, sheet.kind) + (": measured otherwise" if sheet.apart else "")
+    title = _TITLES.get(sheet.kind, sheet.kind)
+    return f"{title}, otherwise than above" if sheet.apart else title
 
 
-def _banners(sheet: Sheet) -> str:
-    lines = [_BANNERS[sheet.kind]] if sheet.kind in _BANNERS else []
-    unfinished = sum(not line.row.complete for line in sheet.lines)
-    lines += [f"{counted(unfinished, 'row')} of runs that are not finished: not ranked"] if unfinished else []
+def _banners(sheet: Sheet, lines: Sequence[Line]) -> str:
+    """What must be read before the numbers of `lines`, which are some of the table's."""
+    unfinished = sum(not line.row.complete for line in lines)
+    said = [_BANNERS[sheet.kind]] if sheet.kind in _BANNERS else []
+    said += [f"{counted(unfinished, 'row')} of runs that are not finished: not ranked"] if unfinished else []
     if sheet.apart:
-        lines.append("not comparable with the table above: it was measured otherwise")
-    return listed(lines, "banners") + listed(sheet.apart, "notes")
+        said.append("not comparable with the first such table: it was measured otherwise")
+    return listed(said, "banners") + listed(sheet.apart, "notes")
 
 
 def _sheet(sheet: Sheet, board: Board, number: int) -> str:
     title = title_of(sheet)
     label = f"{title}, table {number + 1}"
     content = tables.measured(sheet, board.definition, board.models, label)
-    head = f"<h2>{html(title)}</h2>{_banners(sheet)}"
+    head = f"<h2>{html(title)}</h2>{_banners(sheet, sheet.lines)}"
     return f'<section class="sheet {html(sheet.kind)}">{head}{content}</section>'
 
 
@@ -158,7 +160,7 @@ def _json(name: str) -> str:
 def model_page(line: Line, sheet: Sheet, board: Board, stem: str) -> str:
     row = line.row
     facts = [f"model: {row.model}", f"data: {row.kind}", f"measured: {row.created}"]
-    parts = [f"<h1>{html(row.name)}</h1>", _banners(sheet), listed(facts, "notes")]
+    parts = [f"<h1>{html(row.name)}</h1>", _banners(sheet, [line]), listed(facts, "notes")]
     if row.series in board.runs:
         where = f'<a href="../{html(board.runs[row.series])}">{html(row.series)}</a>'
         parts.append(f"<p>A checkpoint of the training run {where}.</p>")
@@ -208,7 +210,7 @@ def _of_task(task: str, sheet: Sheet, held: Sequence[Line], board: Board) -> str
     drawn = [Bar(line.row.name, n.value, n.low, n.high) for line, n in zip(ordered, shown, strict=True)]
     return "\n".join(
         [
-            f"<h2>{html(title_of(sheet))}</h2>{_banners(sheet)}",
+            f"<h2>{html(title_of(sheet))}</h2>{_banners(sheet, held)}",
             table(["rank", "model", *metrics], rows, f"{task}: {title_of(sheet)}", sortable=True),
             listed(facts, "notes"),
             bars(drawn[:40], min(scale[0], 0.0), scale[1], f"{task}: {metrics[0]}, with 95 % intervals"),

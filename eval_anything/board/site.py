@@ -14,6 +14,7 @@ from eval_anything.board.pages import Board, LeftOut
 from eval_anything.board.published import installed, tables
 from eval_anything.board.rows import Row, histories, latest, rows
 from eval_anything.board.sheets import sheets
+from eval_anything.errors import UsageError
 from eval_anything.report.folder import write_folder
 from eval_anything.report.frame import Link, Site
 from eval_anything.report.strings import slugs
@@ -47,6 +48,10 @@ def _board(entries: Sequence[Entry], runs: Path, definition: Definition, every: 
         for entry in entries
         if entry.scores.results.complete and (lines := doubtful(entry, definition.limits))
     ]
+    if len(left_out) == len(entries):
+        raise UsageError(
+            "\n  ".join(["nothing to show:", *(f"{o.file}: {o.reasons[0]}" for o in left_out[:8])])
+        )
     refused = {one.file for one in left_out}
     kept = rows([entry for entry in entries if str(entry.path.relative_to(runs)) not in refused])
     found = tuple(sheets(latest(kept), definition))

@@ -4,53 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from eval_anything.board.cells import cell, headings, interval, range_of, rank, shown, span
+from eval_anything.board.cells import cell, headings, interval, range_of, rank, span
 from eval_anything.board.definition import Definition
 from eval_anything.board.published import MARKS, MEANINGS, Table
 from eval_anything.board.sheets import Line, Sheet
 from eval_anything.report.frame import Cell, table, text
 from eval_anything.reported import Reported
 from eval_anything.results.escape import html
+from eval_anything.results.reported import decimals_of, remarks
 
 
 def measured(sheet: Sheet, definition: Definition, pages: Mapping[str, str], label: str) -> str:
-    """Ranks, names and all columns, with headings over columns that belong together.
+    """Ranks, names and all columns that have a value, with headings over columns that belong together.
 
     `pages`: the page of each row, by its name.
     """
     at = definition.titles.index(definition.ranked_by)
-    ends = [span(line.numbers[k] for line in sheet.lines) for k in range(len(definition.titles))]
     under = [c.under for c in definition.columns]
     under = ["", *under] if definition.weighted else under
+    order = list(dict.fromkeys(under))
+    filled = [
+        k
+        for k in range(len(under))
+        if k == at or any(line.numbers[k].value is not None for line in sheet.lines)
+    ]
+    ends = {k: span(line.numbers[k] for line in sheet.lines) for k in filled}
     body = []
     for line in sheet.lines:
-        cells = [cell(one, ends[k], line.places[k]) for k, one in enumerate(line.numbers)]
         row = [_td(rank(line.places[at]), "stick rank"), _name(line, pages)]
-        row += [_td(c, "number", i) for c, i in zip(cells, _numbered(under), strict=True)]
+        for k in filled:
+            shown_cell = cell(line.numbers[k], ends[k], line.places[k])
+            row.append(_td(shown_cell, "number", order.index(under[k])))
         finished = "" if line.row.complete else ' data-unfinished="1"'
         body.append(f'<tr data-name="{html(line.row.name.lower())}"{finished}>{"".join(row)}</tr>')
     titles = "".join(
-        f'<th scope="col" class="number{" ranked" if k == at else ""}" data-heading="{i}">{html(title)}</th>'
-        for k, (title, i) in enumerate(zip(definition.titles, _numbered(under), strict=True))
+        f'<th scope="col" class="{"number ranked" if k == at else "number"}"'
+        f' data-heading="{order.index(under[k])}">{html(definition.titles[k])}</th>'
+        for k in filled
     )
     return (
         f'<div class="scroll" role="region" aria-label="{html(label)}" tabindex="0">'
-        f'<table class="board sortable"><thead>{_over(under)}'
+        f'<table class="board sortable"><thead>{_over([under[k] for k in filled], order)}'
         f'<tr><th scope="col" class="stick rank">Rank</th><th scope="col" class="stick model">Model</th>'
         f"{titles}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
     )
 
 
-def _numbered(under: Sequence[str]) -> list[int]:
-    """For each column, which heading it stands under, in the order of first mention."""
-    order = list(dict.fromkeys(under))
-    return [order.index(name) for name in under]
-
-
-def _over(under: Sequence[str]) -> str:
+def _over(under: Sequence[str], order: Sequence[str]) -> str:
     if not any(under):
         return ""
-    order = list(dict.fromkeys(under))
     heads = "".join(
         f'<th scope="colgroup" colspan="{count}" data-heading="{order.index(name)}">{html(name)}</th>'
         for name, count in headings(under)
@@ -66,7 +68,7 @@ def _td(content: Cell, kind: str, heading: int | None = None) -> str:
 
 def _name(line: Line, pages: Mapping[str, str]) -> str:
     row = line.row
-    name = f'<a href="{html(pages[row.name])}">{html(row.name)}</a>'
+    name = f'<a href="{html(pages[row.name])}">{html(row.name).replace("/", "/<wbr>")}</a>'
     if row.series and row.step is not None:
         name += f' <span class="chip">step {row.step:,}</span>'
     if not row.complete:
@@ -76,34 +78,30 @@ def _name(line: Line, pages: Mapping[str, str]) -> str:
 
 def reported(one: Table) -> str:
     """A source's numbers, each with its status where it is not simply printed there."""
-    ends = [_ends(one, k) for k in range(len(one.titles))]
+    decimals = [
+        decimals_of([number.value for _, held in one.rows if (number := held[k]) is not None])
+        for k in range(len(one.titles))
+    ]
     rows = [
-        [text(model), *(_reported(number, ends[k]) for k, number in enumerate(held))]
+        [text(model), *(_reported(value, decimals[k]) for k, value in enumerate(held))]
         for model, held in one.rows
     ]
     return table(["model", *one.titles], rows, f"{one.source.title}, {one.source.where}", sortable=True)
 
 
-def _ends(one: Table, column: int) -> tuple[float, float] | None:
-    values = [held[column].value for _, held in one.rows if held[column] is not None]  # type: ignore[union-attr]
-    return (min(values), max(values)) if values else None
-
-
-def _reported(one: Reported | None, ends: tuple[float, float] | None) -> Cell:
+def _reported(one: Reported | None, decimals: int) -> Cell:
     if one is None:
         return Cell('<span class="none">\u2013</span>')
     hint = f' title="{html("; ".join(filter(None, (one.status, one.remarks))))}"'
-    return Cell(
-        f"<span{hint}>{html(shown(one.value, ends))}{MARKS[one.status]}</span>", one.value, number=True
-    )
+    written = html(f"{one.value:.{decimals}f}")
+    return Cell(f"<span{hint}>{written}{MARKS[one.status]}</span>", one.value, number=True)
 
 
 def said(one: Table) -> list[str]:
     """What must be known of a source's table: status, profile, remarks."""
     lines = [f"{MARKS[s]} {s}: {MEANINGS[s]}".strip() for s in one.statuses]
     lines += [f"profile: {one.profile}"] if one.profile else []
-    remarks = dict.fromkeys(number.remarks for number in one.numbers if number.remarks)
-    return lines + list(remarks)[:8]
+    return lines + remarks(one.numbers)
 
 
 def of_line(line: Line, definition: Definition) -> str:
@@ -117,9 +115,13 @@ def of_line(line: Line, definition: Definition) -> str:
                 value,
                 interval(one),
                 Cell(html(range_of(place)), None if place is None else place.first, number=True),
-                text("; ".join(place.better) if place is not None and place.better else ""),
-                text("; ".join(place.worse) if place is not None and place.worse else ""),
+                _names(place.better if place is not None else ()),
+                _names(place.worse if place is not None else ()),
             ]
         )
     heads = ["column", "value", "95% interval", "place", "better for sure", "worse for sure"]
     return table(heads, rows, f"Numbers of {line.row.name}")
+
+
+def _names(names: Sequence[str]) -> Cell:
+    return Cell(f'<span class="wrap">{html("; ".join(names[:20]))}</span>', len(names))

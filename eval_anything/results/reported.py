@@ -27,7 +27,7 @@ def _table(rows: Sequence[Reported]) -> str:
     columns = list(dict.fromkeys(column for column, _ in numbers))
     models = list(dict.fromkeys(model for _, model in numbers))
     decimals = {
-        metric: _decimals([row.value for row in rows if row.metric == metric]) for metric, _ in columns
+        metric: decimals_of([row.value for row in rows if row.metric == metric]) for metric, _ in columns
     }
 
     def cell(column: tuple[str, str], model: str) -> str:
@@ -46,10 +46,10 @@ def _table(rows: Sequence[Reported]) -> str:
         body = [[plain(model), *(cell(column, model) for column in columns)] for model in models]
     align = ["left", *["right"] * (len(headers) - 1)]
     lines = [_heading(rows[0]), tabulate(body, headers, "simple", colalign=align, disable_numparse=True)]
-    return "\n".join([*lines, *_remarks(rows)])
+    return "\n".join([*lines, *remarks(rows)])
 
 
-def _decimals(values: Sequence[float]) -> int:
+def decimals_of(values: Sequence[float]) -> int:
     """A source prints all numbers of a metric to the same number of decimals: 6.0 beside 5.95 is 6.00."""
     return max(len(repr(value).partition(".")[2]) for value in values)
 
@@ -60,7 +60,7 @@ def _heading(row: Reported) -> str:
     return plain(f"{row.source.title}, {row.source.where} ({'; '.join(facts)})")
 
 
-def _remarks(rows: Sequence[Reported]) -> list[str]:
+def remarks(rows: Sequence[Reported]) -> list[str]:
     """What holds for all numbers once, anything else with the number that it is about."""
     said = {row.remarks for row in rows}
     if len(said) == 1:

@@ -134,8 +134,8 @@
     current = entry;
     for (const one of $("list").querySelectorAll("[aria-current]")) one.removeAttribute("aria-current");
     const at = found.indexOf(entry);
-    while (at >= drawn && drawn < found.length) draw();
-    if (at >= 0) {
+    if (at >= drawn && at < drawn + SHOWN) draw(); // one that is far down is shown without its neighbours
+    if (at >= 0 && at < drawn) {
       $("list").children[at].setAttribute("aria-current", "true");
       $("list").children[at].scrollIntoView({ block: "nearest" });
     }

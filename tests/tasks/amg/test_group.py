@@ -231,7 +231,8 @@ def test_a_whole_run_ends_in_a_block_of_combined_numbers(tmp_path: Path) -> None
     # The very interval of the metric that a column shows.
     (selection,) = [task for task in results.tasks if task.name == "amg_selection"]
     assert found["Select"].low == pytest.approx(selection.headline.low)
-    assert results.notes == ["no combined numbers of group 'nonesuch': unknown group 'nonesuch' (known: amg, external)"]
+    told = "no combined numbers of group 'nonesuch': unknown group 'nonesuch' (known: amg, external)"
+    assert results.notes == [told]
     for format in ("table", "md", "latex", "html", "csv", "json"):
         assert "AMG (per item)" in render(results, format)  # type: ignore[arg-type]
     text = render(results, "table")

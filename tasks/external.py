@@ -1,4 +1,4 @@
-"""The seven external benchmarks on which alignment is measured (Align Anything, arXiv 2412.15838, Table 2)."""
+"""The seven external benchmarks on which alignment is measured (Align Anything, Table 2)."""
 
 from __future__ import annotations
 

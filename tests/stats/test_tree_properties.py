@@ -209,7 +209,9 @@ def test_agrees_with_a_plain_recomputation(tree: Tree, rows: list[Verdict], poli
 def test_a_draw_of_every_cluster_once_gives_the_values(tree: Tree, rows: list[Verdict], policy: Any) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bootstrap, "RESAMPLES", 1)
-        patch.setattr(bootstrap, "_resampled", lambda table, generator, draws: table.sum(axis=0, keepdims=True))
+        patch.setattr(
+            bootstrap, "_resampled", lambda table, generator, draws: table.sum(axis=0, keepdims=True)
+        )
         found = measure(tree, rows, policy, 0)
     for measured in found:
         if measured.draws is not None:

@@ -18,6 +18,7 @@ _VERBS = {
     "compare": "two runs, sample by sample",
     "gate": "is a candidate worse than a baseline? by exit code",
     "leaderboard": "collect runs, and make a site of them",
+    "watch": "score each new checkpoint of a training run",
     "judge-agreement": "how far a judge can be relied on",
     "synth": "write synthetic twins of benchmarks",
     "tools": "list media generators, build what they need",

@@ -26,9 +26,17 @@ environment (OPENAI_API_KEY, or the variable that -M api_key_env=NAME names)."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
+    add("--model", "-m", metavar="SPEC", help="provider/name; see `eval-anything ls models`")
+    add("--out", metavar="DIR", help="the run's directory; an unfinished run is resumed")
+    add("--json", action="store_true", help="print the results as JSON")
+    add_settings(parser)
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """All that is not the model and where its results go: how runs are made."""
+    add = parser.add_argument
     add("--config", metavar="FILE.yaml", help="options from a YAML file; those given here win")
     what = parser.add_argument_group("what is measured")
-    what.add_argument("--model", "-m", metavar="SPEC", help="provider/name; see `eval-anything ls models`")
     what.add_argument("--tasks", "-t", metavar="A,B", help="task names; see `eval-anything ls tasks`")
     what.add_argument(
         "--data",
@@ -87,7 +95,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder or file with tasks, models, judges of your own",
     )
     running = parser.add_argument_group("how it runs")
-    running.add_argument("--out", metavar="DIR", help="the run's directory; an unfinished run is resumed")
     running.add_argument(
         "--concurrency", type=int, metavar="N", help="requests in flight at most (default 32)"
     )
@@ -97,12 +104,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     running.add_argument(
         "--cache", metavar="DIR", help="reuse answers from, and add them to, a response cache"
     )
-    running.add_argument("--json", action="store_true", help="print the results as JSON")
     running.add_argument("--quiet", "-q", action="store_true", help="no progress")
 
 
 def execute(args: argparse.Namespace) -> int:
-    config = _config(args)
+    config = config_of(args)
     from eval_anything.results.table import print_table, render
     from eval_anything.run.run import run
 
@@ -128,7 +134,8 @@ def execute(args: argparse.Namespace) -> int:
     return outcome.exit_code
 
 
-def _config(args: argparse.Namespace) -> Any:
+def config_of(args: argparse.Namespace) -> Any:
+    """The RunConfig of parsed arguments: those of `add_settings`, `model` and `out`."""
     from pathlib import Path
 
     from eval_anything.run.config import make_config, read_config

@@ -9,7 +9,7 @@ import pytest
 
 from eval_anything.cli.main import main
 
-VERBS = ("run", "ls", "show", "report", "synth", "tools", "cache")
+VERBS = ("run", "ls", "show", "report", "watch", "judge-agreement", "synth", "tools", "cache")
 
 
 def call(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -23,7 +23,7 @@ def test_help_names_every_verb_and_the_exit_codes(capsys: pytest.CaptureFixture[
     shown = capsys.readouterr().out
     for verb in VERBS:
         assert f"\n  {verb} " in shown
-    assert "exit codes: 0 done, 2 wrong usage, 3" in shown
+    assert "exit codes: 0 done, 1 regression found by gate, 2 wrong usage, 3" in shown
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -69,7 +69,7 @@ def test_options_of_commands_that_need_more_are_right(page: Path) -> None:
         if words[:2] == ["eval-anything", "run"]:
             parser = Parser(allow_abbrev=False)
             run_verb.add_arguments(parser)
-            assert run_verb._config(parser.parse(words[2:])).tasks
+            assert run_verb.config_of(parser.parse(words[2:])).tasks
         elif words[:2] == ["eval-anything", "train"] and "--config" not in words:
             parser = Parser(allow_abbrev=False)
             train_verb.add_arguments(parser)
@@ -86,7 +86,7 @@ def test_commands_that_need_more_name_all_the_judges_and_tools_that_they_need(na
             continue
         parser = Parser(allow_abbrev=False)
         run_verb.add_arguments(parser)
-        config = run_verb._config(parser.parse(words[2:]))
+        config = run_verb.config_of(parser.parse(words[2:]))
         tasks = [plugins.tasks.get(task) for task in expand(plugins, config.tasks)[0]]
         own = [task.name for task in tasks if task(task.Options()).protocol_judge == config.model]
         assert config.judge or config.data != "hub" or not own, f"{command}: judges itself on {own}"

@@ -27,6 +27,7 @@ from eval_anything_train.methods.base import Training
 from eval_anything_train.methods.registry import method_class
 from eval_anything_train.order import Plan
 from eval_anything_train.policy import policy_for
+from eval_anything_train.ppo.settings import PPOSettings
 from eval_anything_train.session import Session
 from eval_anything_train.settings import Common, Settings
 from eval_anything_train.values import Critiqued, Record
@@ -89,6 +90,8 @@ def _next(outcome: Outcome) -> str:
     match outcome.manifest.method:
         case "reward":
             return f"to use it:     eval-anything train ppo --reward {outcome.folder} ..."
+        case "feedback":
+            return f"to use it:     eval-anything train llf --feedback-model {outcome.folder} ..."
         case _:
             run, images = "eval-anything run --model", family_of(outcome.folder).decodes
             drawn = f"\nits images:    {run} hf_media/{outcome.folder} --tasks image_reward" if images else ""
@@ -127,7 +130,9 @@ def check_space(folder: Path, records: int, settings: Settings, session: Session
     place = next(path for path in (out.absolute(), *out.absolute().parents) if path.is_dir())
     parameters = _parameters(folder)
     weights = parameters * session.dtype.itemsize
-    state = 0 if settings.lora else parameters * _STATE_BYTES
+    # PPO's critic is of the reward model's size: taken to be the actor's.
+    networks = 2 if isinstance(settings, PPOSettings) else 1
+    state = 0 if settings.lora else networks * parameters * _STATE_BYTES
     plan = Plan(records, settings.epochs, settings.batch_size, settings.accumulate, session.processes)
     kept = min(settings.keep + 1, plan.steps // settings.save_every) if settings.save_every else 0
     more = max(0, kept - len(checkpoints(out / "checkpoints")))

@@ -21,6 +21,7 @@ from eval_anything_train.config import METHODS
 from eval_anything_train.examples import EXAMPLES
 from eval_anything_train.methods.registry import names
 from eval_anything_train.metrics import read_metrics
+from eval_anything_train.ppo.settings import PPOSettings
 from eval_anything_train.session import Session
 from eval_anything_train.settings import Settings
 from eval_anything_train.training import check_space
@@ -235,6 +236,10 @@ def test_a_disk_without_room_for_checkpoints_is_said_before_training(tmp_path: P
         check_space(tmp_path, 1, Settings(**values, save_every=0), Session(settings))
     with pytest.raises(StorageError, match=r"158329\.7 GB are needed for the final model and 2 checkpoints"):
         check_space(tmp_path, 1, settings, Session(settings))
+    with pytest.raises(StorageError, match=r"263882\.8 GB are needed for the final model and 2 checkpoints"):
+        check_space(
+            tmp_path, 1, PPOSettings(**values, epochs=10, batch_size=1, save_every=5), Session(settings)
+        )
 
 
 @pytest.mark.parametrize("method", METHODS)

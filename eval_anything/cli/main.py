@@ -167,7 +167,8 @@ def _without_verb(arguments: Sequence[str]) -> int:
 
 def _help() -> str:
     known = {**_VERBS, **_installed()}
-    verbs = "\n".join(f"  {name:8} {summary}" for name, summary in known.items())
+    width = max(map(len, known))
+    verbs = "\n".join(f"  {name:{width}} {summary}" for name, summary in known.items())
     return (
         "usage: eval-anything VERB [options]\n\n"
         "Evaluation of any-to-any models: text, image, audio and video, in and out."

@@ -21,6 +21,8 @@ from eval_anything.stats.sheet import Sheet
 from eval_anything.stores.identity import fingerprint
 
 SYNTHETIC = "synthetic"
+KINDS = ("hub", "path", SYNTHETIC)
+"""Of data; rows of different kinds never share a table."""
 
 
 def kind(scores: RunScores) -> str:
@@ -41,6 +43,9 @@ def _contradictions(scores: RunScores) -> Iterator[str]:
         yield "its results are of other tasks than its scores"
         return
     kinds = dict.fromkeys(task.plan.data for task in scores.tasks)
+    for name in kinds:
+        if name not in KINDS:
+            yield f"data {name!r}: expected one of {', '.join(KINDS)}"
     if len(kinds) > 1:
         yield f"its tasks are on different kinds of data: {', '.join(kinds)}"
     for task in scores.tasks:
@@ -56,6 +61,11 @@ def _of_task(task: TaskScores, result: TaskResult) -> Iterator[str]:
         yield f"{plan.name}: fingerprint {plan.fingerprint} is not that of its settings"
     if (result.fingerprint, result.data, result.judge) != (plan.fingerprint, plan.data, plan.judge):
         yield f"{plan.name}: results and plan differ in fingerprint, data or judge"
+    counts = result.counts
+    judged = sum(verdict.outcome is not None for verdict in task.verdicts)
+    scored = sum(verdict.outcome == "scored" for verdict in task.verdicts)
+    if (counts.planned, counts.finished, counts.scored) != (plan.planned, judged, scored):
+        yield f"{plan.name}: its counts of answers are not those of its scores"
     shown = {metric.name: metric.value for metric in result.metrics}
     for name, value in _values(task).items():
         if name not in shown or not _same(shown[name], value):

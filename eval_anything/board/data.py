@@ -16,15 +16,15 @@ from eval_anything.board.ranks import Place
 from eval_anything.board.rows import Row
 from eval_anything.board.sheets import Line, Sheet
 from eval_anything.report.script import literal
-from eval_anything.results.escape import json_text
+from eval_anything.report.strings import tamed
 
 FORMAT = 1
 
 
 def write(path: Path, value: dict[str, Any]) -> None:
-    """With escapes in place of whatever a browser or a terminal could take for more than text."""
+    """Strings are tamed as in a report's files, and nothing in them can be taken for a tag."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json_text(literal({"format": FORMAT, **value}).decode()) + "\n", encoding="utf-8")
+    path.write_text(literal(tamed({"format": FORMAT, **value})).decode() + "\n", encoding="utf-8")
 
 
 def index(board: Board) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import msgspec
 from eval_anything.errors import DataError, UsageError
 from eval_anything.paired.scores import RunScores, read, write_baseline
 from eval_anything.report.strings import slug
+from eval_anything.results.escape import plain
 from eval_anything.results.results import MANIFEST
 
 _STEP = re.compile(r"(?:.*[-_.])?(?:checkpoint|step|slice|iter|iteration)[-_]?(\d{1,15})")
@@ -45,11 +46,15 @@ class Entry(NamedTuple):
 
     @property
     def name(self) -> str:
-        """As it is shown; that of a checkpoint says its step."""
+        """As it is shown, without marks that could disguise it; that of a checkpoint says its step."""
         model, said = self.scores.results.model, self.about
         if said.step is None or (not said.name and checkpoint(model)):
-            return said.name or model
-        return f"{said.name or said.series} (step {said.step:,})"
+            return _tame(said.name or model)
+        return f"{_tame(said.name or said.series)} (step {said.step:,})"
+
+
+def _tame(name: str) -> str:
+    return plain(name).strip() or "unnamed"
 
 
 def checkpoint(model: str) -> tuple[str, int] | None:
@@ -66,7 +71,7 @@ def about(scores: RunScores, name: str = "", series: str = "", step: int | None 
     known = checkpoint(scores.results.model)
     if not series and known:
         series, step = known
-    return About(name=name, series=series, step=step)
+    return About(name=name, series=_tame(series) if series else "", step=step)
 
 
 def read_entry(path: Path) -> Entry:
@@ -80,7 +85,7 @@ def read_entry(path: Path) -> Entry:
         raise DataError(f"{path}: not a submission: {fault}") from None
     if bool(said.series) != (said.step is not None):
         raise DataError(f"{path}: about: `series` and `step` go together")
-    return Entry(path, scores, said if said.series else about(scores, said.name))
+    return Entry(path, scores, about(scores, said.name, said.series, said.step))
 
 
 def read_entries(folder: Path) -> list[Entry]:

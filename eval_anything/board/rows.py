@@ -8,6 +8,7 @@ from typing import NamedTuple
 from eval_anything.board.check import SYNTHETIC, kind
 from eval_anything.board.entry import Entry
 from eval_anything.paired.scores import RunScores, TaskScores
+from eval_anything.results.escape import plain
 from eval_anything.results.values import CombinedResult, TaskResult
 
 
@@ -35,7 +36,7 @@ class Row(NamedTuple):
 
     @property
     def model(self) -> str:
-        return self.entries[0].scores.results.model
+        return plain(self.entries[0].scores.results.model)
 
     @property
     def created(self) -> str:

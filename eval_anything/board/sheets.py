@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from eval_anything.board.check import SYNTHETIC, apart
+from eval_anything.board.check import KINDS, apart
 from eval_anything.board.definition import Column, Definition
 from eval_anything.board.numbers import Number, average, number
 from eval_anything.board.ranks import Place, paired, places, winners
 from eval_anything.board.rows import Row
 
-_KINDS = ("hub", "path", SYNTHETIC)
 _SHOWN = 4
 
 
@@ -35,7 +34,7 @@ class Sheet(NamedTuple):
 def sheets(rows: Sequence[Row], definition: Definition) -> list[Sheet]:
     """Real data first; rows that were measured alike on every task of the definition share a table."""
     found = []
-    for kind in _KINDS:
+    for kind in KINDS:
         sets = alike([row for row in rows if row.kind == kind], definition)
         for held in sets:
             reasons = () if held is sets[0] else tuple(_reasons(sets[0], held, definition))

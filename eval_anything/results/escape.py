@@ -6,6 +6,8 @@ import unicodedata
 from collections.abc import Callable
 
 _LONGEST = 400
+_READ = 10 * _LONGEST
+# More is not looked at: names of megabytes would cost seconds each time that they are shown.
 # They reorder what stands around them on the screen, so that a row can be made to show another row's number.
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _SPACES = frozenset("\n\r\t\v\f\x1c\x1d\x1e\x85\u2028\u2029")
@@ -39,8 +41,9 @@ def _harmless(char: str) -> bool:
 
 def plain(text: str) -> str:
     """`clean`, and cut to a length that leaves a table readable."""
-    line = clean(text)
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."
+    line = clean(text[:_READ])
+    cut = len(line) > _LONGEST or len(text) > _READ
+    return line[: _LONGEST - 3] + "..." if cut else line
 
 
 def markdown(text: str) -> str:

@@ -23,6 +23,13 @@ bench: $(READY)  ## prints tables; each script says what is in its own
 	$(BIN)/python bench/overhead.py
 	$(BIN)/python bench/overlap.py
 	$(BIN)/python bench/throughput.py
+	$(BIN)/python bench/multiple_choice.py
+	$(BIN)/python bench/image_scoring.py
+	$(BIN)/python bench/gate.py
+	$(BIN)/python bench/gate_rates.py
+	$(BIN)/python bench/report.py
+	$(BIN)/python plugins/train/bench/steps.py
+	$(BIN)/python plugins/train/bench/ppo.py
 
 test-audiocraft: $(READY)  ## AudioGen and MusicGen's own code, in an environment of its own (1.5 GB, minutes)
 	$(BIN)/eval-anything tools build-audiocraft --dir .audiocraft

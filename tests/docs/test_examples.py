@@ -1,7 +1,7 @@
 """Every example in the README and in docs/ does what the page says.
 
-```console blocks are run, line by line; ```python and ```yaml blocks that begin with `# name.py` or
-`# name.yaml` are files beside them;
+```console blocks are run, line by line; ```python, ```yaml and ```toml blocks that begin with `# name.py`,
+`# name.yaml` or `# name.toml` are files beside them;
 ```sh blocks show commands that need a server, a GPU or the hub: their options are checked, nothing is run.
 """
 
@@ -51,8 +51,8 @@ def in_shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.timeout(600)  # the page on training imports torch a dozen times
 @pytest.mark.parametrize("page", [p for p in PAGES if shown(p)], ids=lambda p: p.name)
 def test_commands_work(page: Path, tmp_path: Path) -> None:
-    for text in (*blocks(page, "python"), *blocks(page, "yaml")):
-        if name := re.match(r"# (\w+\.(py|yaml))\n", text):
+    for text in (*blocks(page, "python"), *blocks(page, "yaml"), *blocks(page, "toml")):
+        if name := re.match(r"# (\w+\.(py|yaml|toml))\n", text):
             (tmp_path / name.group(1)).write_text(text)
     with in_thread(OpenAIServer("I see three red circles. Rating: [[6]]")) as server:
         for command in shown(page):

@@ -118,7 +118,7 @@ def trl_step(folder: Path, batch: Any, settings: Any) -> Callable[[], Any]:
     )
     trainer.current_gradient_accumulation_steps = 1
     trainer.model.train()
-    optimizer = adamw(trainer.model, settings)
+    optimizer = adamw(trainer.model, settings, fused=True)
     inputs = {**batch.inputs, "completion_mask": batch.response.long()}
 
     def step() -> Any:

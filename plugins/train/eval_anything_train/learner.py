@@ -50,7 +50,7 @@ class Learner:
     def prepare(self) -> None:
         """Wrap the module and make its optimiser."""
         self.module = self.session.wrapped(self.bare)
-        self.optimizer = adamw(self.bare, self.settings, fused=self.session.device.startswith("cuda"))
+        self.optimizer = adamw(self.bare, self.settings, fused=True)
 
     def backward(self, loss: Tensor, *, last: bool) -> None:
         """Add to the gradients; with `last`, those of all processes are averaged (the forward pass of any

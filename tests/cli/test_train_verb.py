@@ -1,7 +1,6 @@
 """`eval-anything train` without the distribution that brings it, and what the core says with it."""
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path

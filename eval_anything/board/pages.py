@@ -30,10 +30,10 @@ _BANNERS = {
     SYNTHETIC: "synthetic data: a check of the machinery, not comparable with any other table here",
 }
 _RANKS = (
-    "A rank is a range: from 1 + the number of models that are better for sure to the number of models minus"
-    " those that are worse for sure. Models are told apart by a paired test on the samples that both answered"
-    " (labels exchanged, 5 % for all pairs of a column together by Holm's method); where there is no such"
-    " test, as for numbers made of several tasks, by 95 % intervals that do not overlap."
+    "A rank is a range: from 1 + the number of models that are significantly better to the number of models"
+    " minus those that are significantly worse. Models are told apart by a paired test on the samples that"
+    " both answered (labels exchanged, 5 % for all pairs of a column together by Holm's method); where there is no"
+    " such test, as for numbers made of several tasks, by 95 % intervals that do not overlap."
 )
 
 
@@ -70,7 +70,7 @@ def index(board: Board) -> str:
         parts.append(_sheet(sheet, board, n))
     parts.append(
         '<p class="notes">Bars are 95 % intervals, each column on the range of its own values; bold: no model'
-        " is better for sure, and some are worse; *: unfinished, not ranked.</p>"
+        " is significantly better, and some are worse; *: unfinished, not ranked.</p>"
         f"<details><summary>How ranks are made</summary><p>{html(_RANKS)}</p></details>"
     )
     parts += [_series(board), _reported(board.reported, "h2"), _left_out(board), _json("index")]

@@ -1,8 +1,8 @@
 """Which models can be told apart, and the places that each may have.
 
 Two models are told apart in a column where a test on the samples that both answered says so, at 5 % for all
-pairs of the column together (Holm). A model's places are those from 1 + the number of models that are better
-for sure to n - the number of those that are worse for sure.
+pairs of the column together (Holm). A model's places are those from 1 + the number of models that are
+significantly better to n - the number of those that are significantly worse.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Place(NamedTuple):
     first: int
     last: int
     better: tuple[str, ...]
-    """Names of the models that are better for sure."""
+    """Names of the models that are significantly better."""
     worse: tuple[str, ...]
 
 
@@ -86,7 +86,7 @@ def winners(numbers: Sequence[Number], changes: Mapping[Pair, MetricChange | Non
 
 
 def _disjoint(one: Number, other: Number) -> bool | None:
-    """Whether `other` is better for sure; None where that cannot be said."""
+    """Whether `other` is significantly better; None where that cannot be said."""
     if one.low is None or one.high is None or other.low is None or other.high is None:
         return None
     if other.low > one.high:

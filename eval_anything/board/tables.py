@@ -119,7 +119,7 @@ def of_line(line: Line, definition: Definition) -> str:
                 _names(place.worse if place is not None else ()),
             ]
         )
-    heads = ["column", "value", "95% interval", "place", "better for sure", "worse for sure"]
+    heads = ["column", "value", "95% interval", "place", "significantly better", "significantly worse"]
     return table(heads, rows, f"Numbers of {line.row.name}")
 
 

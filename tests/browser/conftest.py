@@ -21,7 +21,7 @@ def chromium() -> str | None:
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it lives its loop runs in this thread, and nothing else can run one
 def launched() -> Iterator[Any]:
     program = chromium()
     if program is None:

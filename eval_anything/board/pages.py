@@ -32,8 +32,8 @@ _BANNERS = {
 _RANKS = (
     "A rank is a range: from 1 + the number of models that are significantly better to the number of models"
     " minus those that are significantly worse. Models are told apart by a paired test on the samples that"
-    " both answered (labels exchanged, 5 % for all pairs of a column together by Holm's method); where there is no"
-    " such test, as for numbers made of several tasks, by 95 % intervals that do not overlap."
+    " both answered (labels exchanged, 5 % for all pairs of a column together by Holm's method); where there"
+    " is no such test, as for numbers made of several tasks, by 95 % intervals that do not overlap."
 )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
@@ -67,7 +69,8 @@ class Field:
         return _NUMBERS.get(type(self.kind), "VALUE")
 
 
-def fields(struct: type[msgspec.Struct]) -> dict[str, Field]:
+@functools.cache
+def fields(struct: type[msgspec.Struct]) -> Mapping[str, Field]:
     """The fields of `struct` by name, inherited ones first."""
     docs = field_docs(struct)
     hints = {one.name: one.type for one in msgspec.structs.fields(struct)}

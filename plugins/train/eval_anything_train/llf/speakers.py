@@ -12,7 +12,7 @@ import msgspec
 from eval_anything.errors import UsageError
 from eval_anything.models.base import local_path
 from eval_anything.registry import Plugins
-from eval_anything.run.endpoint import make_endpoint
+from eval_anything.run.endpoint import Endpoint, make_endpoint
 from eval_anything.values import Modality
 from eval_anything_train.llf.settings import NONE, TRAINED, LLFSettings
 
@@ -29,10 +29,14 @@ class Speaker(msgspec.Struct, frozen=True, kw_only=True):
     def in_process(self) -> bool:
         return self.spec.partition("/")[0] == _IN_PROCESS
 
+    def endpoint(self) -> Endpoint:
+        """Raises UsageError where there is no such model, or one of its options is wrong."""
+        return make_endpoint(Plugins(), self.spec, self.options, 1, "llf")
+
     def check(self, inputs: Collection[Modality], outputs: Collection[Modality]) -> tuple[str, ...]:
         """Raises UsageError where it cannot be had, or does not take or give what it is to; returns its
         secrets. Nothing is asked and no weights are loaded."""
-        endpoint = make_endpoint(Plugins(), self.spec, self.options, 1, f"options of {self.spec}")
+        endpoint = self.endpoint()
         can = endpoint.capabilities()
         for verb, wanted, known in (("take", inputs, can.inputs), ("give", outputs, can.outputs)):
             if lacking := [modality for modality in wanted if modality not in known]:

@@ -54,11 +54,13 @@ class Job:
         return Path(settings.out)
 
     def _secrets(self, inputs: Sequence[Any]) -> tuple[str, ...]:
-        outputs = self.settings.outputs
+        """Of all models, which are checked for what they take and give."""
+        outputs, trained = self.settings.outputs, self.settings.feedback_model == TRAINED
+        if trained and self.adviser is not None:
+            self.adviser.endpoint()  # a model that is yet to be takes what the initial one takes
         asked: list[tuple[Speaker | None, Sequence[Any], Sequence[Any]]] = [
             (self.initial, inputs, outputs),
-            # A model that is yet to be trained takes what the initial one takes.
-            (None if self.settings.feedback_model == TRAINED else self.adviser, inputs, ("text",)),
+            (None if trained else self.adviser, inputs, ("text",)),
             (self.judge, inputs, ("text",)),
         ]
         return tuple(

@@ -14,7 +14,7 @@ from eval_anything.models.hf import checkpoint
 from eval_anything_train import config
 from eval_anything_train.data import schema, source
 from eval_anything_train.llf import pairs
-from eval_anything_train.llf.settings import TRAINED, LLFSettings
+from eval_anything_train.llf.settings import LLFSettings
 from eval_anything_train.loop import Outcome
 from eval_anything_train.manifest import Parent, check_same, data_fingerprint, identity, read_manifest
 from eval_anything_train.methods.registry import method_class
@@ -22,6 +22,7 @@ from eval_anything_train.settings import Common, Settings
 from eval_anything_train.values import Critiqued
 
 _SHARED = tuple(name for name in Common.__struct_fields__ if name not in ("model", "data", "out", "limit"))
+_ALL = ("feedback", "dpo", "reward", "ppo")
 _DECIDED = ("model", "data", "out", "reward")
 """What LLF says itself."""
 
@@ -35,10 +36,8 @@ class Trainings:
         self.out = Path(settings.out).resolve()
         self.critiqued = self.out / "feedback-data" / "critiqued.jsonl"
         """What the feedback model learns from."""
-        names = {"dpo": ("dpo",), "ppo": ("reward", "ppo")}[settings.then]
-        self.last = names[-1]
-        first = ("feedback",) if settings.feedback_model == TRAINED else ()
-        self.of: Mapping[str, Settings] = {name: self._settings(name) for name in (*first, *names)}
+        self.last: str = settings.then
+        self.of: Mapping[str, Settings] = {name: self._settings(name) for name in _ALL}
 
     def _settings(self, name: str) -> Settings:
         given: dict[str, Any] = getattr(self.settings, name)

@@ -8,7 +8,8 @@ model, policy, reference and critic, forward and backward passes of actor and cr
 is what it costs more: collating, rewards, advantages, losses, checks, metrics, clipping and AdamW, whose two
 updates have a line of their own and are not in the sum.
 
-The table has medians in milliseconds; ratio = step / sum of the passes, the median over the turns.
+Medians in milliseconds, by the clock and of the processor, which a busy machine does not disturb (on a GPU it
+says little); ratio = step / sum of the passes, the median over the turns.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ import vision_models
 from vision_models import SMALL
 
 from eval_anything_train.settings import Lora
+
+SUM, STEP, UPDATES = "sum of the passes", "the step", "clipping and AdamW, in it"
 
 
 @dataclasses.dataclass
@@ -153,14 +156,15 @@ def updates(stepper: Any) -> Callable[[], None]:
     return run
 
 
-def milliseconds(work: Callable[[], Any], device: str) -> float:
+def milliseconds(work: Callable[[], Any], device: str) -> tuple[float, float]:
+    """By the clock, and of the processor."""
     import torch
 
-    begin = time.perf_counter()
+    begin = time.perf_counter(), time.process_time()
     work()
     if device.startswith("cuda"):
         torch.cuda.synchronize()
-    return (time.perf_counter() - begin) * 1e3
+    return (time.perf_counter() - begin[0]) * 1e3, (time.process_time() - begin[1]) * 1e3
 
 
 def measure(lora: Lora | None, device: str, tokens: int, repeats: int) -> None:
@@ -168,24 +172,21 @@ def measure(lora: Lora | None, device: str, tokens: int, repeats: int) -> None:
         folder = vision_models.build(Path(place) / "model", SMALL)
         stepper, step, micro = prepare(folder, lora, device, tokens)
         parts = passes(stepper, step, micro)
-        turns: list[tuple[float, dict[str, float], float]] = []
-        change = updates(stepper)
-        for turn in range(repeats + 2):
-            whole = milliseconds(lambda: stepper.step(step, [micro]), device)
-            alone = {name: milliseconds(work, device) for name, work in parts.items()}
-            changed = milliseconds(change, device)
-            if turn > 1:
-                turns.append((whole, alone, changed))
+        work = {**parts, STEP: lambda: stepper.step(step, [micro]), UPDATES: updates(stepper)}
+        turns = [{name: milliseconds(do, device) for name, do in work.items()} for _ in range(repeats + 2)][
+            2:
+        ]
     one = stepper._experience(micro, step)
     trained, answered = "adapters" if lora else "all weights", sum(one.rollout.lengths)
     print(f"\n{trained}: 4 prompts with a picture, {one.batch.tokens} tokens, {answered} of them answers")
-    for name in parts:
-        print(f"  {name:30} {statistics.median(alone[name] for _, alone, _ in turns):9.1f}")
-    print(f"  {'sum of the passes':30} {statistics.median(sum(a.values()) for _, a, _ in turns):9.1f}")
-    print(f"  {'the step':30} {statistics.median(whole for whole, _, _ in turns):9.1f}")
-    print(f"  {'clipping and AdamW, in it':30} {statistics.median(c for _, _, c in turns):9.1f}")
-    ratios = [whole / sum(alone.values()) for whole, alone, _ in turns]
-    print(f"  {'ratio':30} {statistics.median(ratios):9.3f}")
+    print(f"  {'':30} {'clock':>9} {'processor':>9}")
+    for turn in turns:
+        turn[SUM] = tuple(sum(turn[name][kind] for name in parts) for kind in (0, 1))
+    for name in (*parts, SUM, STEP, UPDATES):
+        clock, processor = (statistics.median(turn[name][kind] for turn in turns) for kind in (0, 1))
+        print(f"  {name:30} {clock:9.1f} {processor:9.1f}")
+    ratios = [statistics.median(turn[STEP][kind] / turn[SUM][kind] for turn in turns) for kind in (0, 1)]
+    print(f"  {'ratio':30} {ratios[0]:9.3f} {ratios[1]:9.3f}")
 
 
 def main() -> int:

@@ -14,7 +14,7 @@ import torch
 from train_kit import turn
 
 from eval_anything.models.hf import load, omni_random
-from eval_anything.values import File
+from eval_anything.values import File, Text
 from eval_anything_train.loop import Outcome, train
 from eval_anything_train.metrics import read_metrics
 from eval_anything_train.policy import Policy, open_policy, policy_for, save_policy
@@ -54,6 +54,15 @@ def reward_model(folder: Path, start: Path, seed: int = 5) -> Path:
 
 def prompts(count: int) -> list[Prompt]:
     return [Prompt(id=f"p{n}", messages=turn(QUESTIONS[n % len(QUESTIONS)])) for n in range(count)]
+
+
+def demonstrations() -> list[Demonstration]:
+    """Three, of different lengths."""
+    words = ("yes", "the image is red", "no sound, blue")
+    return [
+        Demonstration(id=f"d{n}", messages=turn("What?" * (n + 1)), answer=(Text(text),))
+        for n, text in enumerate(words)
+    ]
 
 
 def by_text(score: Callable[[str], float]) -> Callable[[Sequence[Prompt], Sequence[Answer]], list[float]]:
@@ -98,6 +107,8 @@ class Job(msgspec.Struct, frozen=True):
     records: int
     media: dict[str, str] = {}
     """Record's id to an image in its prompt."""
+    shown: int = 0
+    """Demonstrations."""
     bad: str = ""
     """Record whose reward is no number."""
 
@@ -114,7 +125,7 @@ def do(job: Job) -> Outcome:
         lengths = [len(text_of(answer)) / 10 for answer in answers]
         return [math.nan if one.id == job.bad else x for one, x in zip(asked, lengths, strict=True)]
 
-    return run_ppo(job.settings, records, reward=score)
+    return run_ppo(job.settings, records, demonstrations()[: job.shown], score)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import pytest
+import tiny_rewards
 import torch
 from ppo_kit import metrics_of, reward_model, run_ppo
 from ppo_kit import settings_of as plain_settings
@@ -16,7 +17,8 @@ from safetensors.torch import load_file
 from tiny_discrete import EDGE, MAKERS, TOKENS
 from train_kit import media, turn
 
-from eval_anything.errors import UsageError
+from eval_anything.errors import EvalAnythingError, UsageError
+from eval_anything.judges import images
 from eval_anything.values import File, Text
 from eval_anything_train.logprobs import TwoVocabularies
 from eval_anything_train.policy import policy_for
@@ -176,6 +178,46 @@ def test_images_are_files_for_rewards_that_look(janus: Path, tmp_path: Path) -> 
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert any("generation_head" in name for name in changed)
     assert not any("vqmodel" in name for name in changed)
+
+
+@pytest.mark.parametrize("answers", ["image", "any"])
+def test_a_judge_of_images_scores_them(answers: Any, janus: Path, tmp_path: Path) -> None:
+    weights = tiny_rewards.image_reward(tmp_path / "judge")
+    s = settings_of(
+        janus,
+        tmp_path / "out",
+        **{"answers": answers, "max_new_tokens": TOKENS + 3, "batch_size": 3, "epochs": 2},
+        reward=f"image_reward:model={weights},batch_size=2",
+    )
+    if answers == "any":  # a model that draws nothing has nothing that could be scored
+        with pytest.raises(
+            EvalAnythingError, match=r"scores images, and the answer to record 'p\d' has none"
+        ):
+            run_ppo(s, records(tmp_path))
+        return
+    outcome = run_ppo(s, records(tmp_path))
+    assert outcome.manifest.identity["reward"] == s.reward
+    rollout = rollout_of(method := method_of(s), records(tmp_path))
+    files = [part.path for (part,) in rollout.answers if isinstance(part, File)]
+    asked = ["Draw a red circle.", "the same in blue", "Draw the sound of it, " * 2]
+    scorer = images.reward("image_reward", model=str(weights), device="cpu")
+    found = method.reward.scores(rollout)
+    assert list(found) == pytest.approx(scorer.score(asked, files), abs=1e-5)
+    assert metrics_of(s)[0]["reward"] == pytest.approx(float(np.mean(found)), abs=1e-4)
+
+
+def test_rewards_that_score_no_answers_are_refused(janus: Path, tmp_path: Path) -> None:
+    weights = tiny_rewards.image_reward(tmp_path / "judge")
+    words = settings_of(janus, tmp_path, reward=f"image_reward:model={weights}")
+    with pytest.raises(UsageError, match="scores images: set answers to image"):
+        method_of(words)
+    for spec, said in {
+        "image_reward:weights": r"expected image_reward:OPTION=VALUE, found 'weights'",
+        "image_reward:modle=x": "model",
+        f"image_reward:model={tmp_path / 'nowhere'}": "nowhere",
+    }.items():
+        with pytest.raises(EvalAnythingError, match=said):
+            method_of(settings_of(janus, tmp_path, answers="image", reward=spec))
 
 
 def test_a_painted_image_is_its_codes(janus: Path, tmp_path: Path) -> None:

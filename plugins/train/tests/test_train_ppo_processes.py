@@ -43,13 +43,14 @@ def alike(job: Job, other: Job) -> None:
 
 
 def test_two_processes_are_one_with_twice_the_batch(tmp_path: Path) -> None:
-    # Prompts with and without an image; the last of nine leaves a process idle.
+    # Prompts with and without an image; the last of nine leaves a process idle, as does the third of three
+    # demonstrations.
     model = tiny_models.tiny_qwen2_vl(tmp_path / "model")
     (tmp_path / "a.png").write_bytes(png())
     media = {f"p{n}": str(tmp_path / "a.png") for n in (1, 2, 5)}
     given = {"lr": 1e-4, "critic_lr": 1e-4, "epochs": 2, "whiten": True}
-    one = Job(settings_of(model, tmp_path / "one", batch_size=4, **given), 9, media)
-    two = Job(settings_of(model, tmp_path / "two", batch_size=1, accumulate=2, **given), 9, media)
+    one = Job(settings_of(model, tmp_path / "one", batch_size=4, **given), 9, media, 3)
+    two = Job(settings_of(model, tmp_path / "two", batch_size=1, accumulate=2, **given), 9, media, 3)
     do(one)
     done = in_two(two)
     assert done.returncode == 0, done.stderr

@@ -10,11 +10,9 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from ppo_kit import bigrams, metrics_of, prompts, reward_model, run_ppo, settings_of
+from ppo_kit import bigrams, demonstrations, metrics_of, prompts, reward_model, run_ppo, settings_of
 from safetensors.torch import load_file
-from train_kit import turn
 
-from eval_anything.values import Text
 from eval_anything_train.policy import policy_for
 from eval_anything_train.ppo.rollouts import Question, Sampler, gathered
 from eval_anything_train.ppo.settings import PPOSettings
@@ -199,14 +197,6 @@ def scored(rows: list[Row], judge: Path) -> list[Row]:
     for row in rows:
         row.score = float((net.states(row.tokens[-1:])[2] @ net.weights[VALUE].T)[0, 0])
     return rows
-
-
-def demonstrations() -> list[Demonstration]:
-    words = ("yes", "the image is red", "no sound, blue")
-    return [
-        Demonstration(id=f"d{n}", messages=turn("What?" * (n + 1)), answer=(Text(text),))
-        for n, text in enumerate(words)
-    ]
 
 
 def as_rows(s: PPOSettings, shown: list[Demonstration]) -> list[Row]:

@@ -87,10 +87,16 @@ class ModelReward(Reward):
 class ImageReward(Reward):
     """A judge's reward model of a prompt and an image; an answer with several images has their mean score."""
 
-    def __init__(self, name: str, device: str) -> None:
-        """Raises UsageError where there is no such judge."""
-        self.name = name
-        self.scorer = images.reward(name, device=device)
+    def __init__(self, spec: str, device: str) -> None:
+        """`spec`: JUDGE, or JUDGE:OPTION=VALUE,OPTION=VALUE. Raises UsageError where there is no such judge,
+        an option is wrong, or its checkpoint cannot be loaded."""
+        self.spec = spec
+        self.name, _, written = spec.partition(":")
+        pairs = [pair.partition("=") for pair in written.split(",") if pair]
+        if odd := [key for key, equals, _ in pairs if not equals]:
+            raise UsageError(f"reward {spec}: expected {self.name}:OPTION=VALUE, found {odd[0]!r}")
+        options = {key.strip(): value for key, _, value in pairs}
+        self.scorer = images.reward(self.name, **{"device": device, **options})
 
     def scores(self, rollout: Rollout) -> list[float]:
         pairs = [
@@ -115,7 +121,7 @@ class ImageReward(Reward):
         return [sum(own) / len(own) for own in held]
 
     def identity(self) -> str:
-        return self.name
+        return self.spec
 
 
 class FunctionReward(Reward):
@@ -137,7 +143,7 @@ def open_reward(settings: PPOSettings, policy: Policy, device: str) -> Reward:
     name = settings.reward
     if not name:
         raise UsageError("reward: expected the folder of a reward model or a judge of images")
-    if "/" in name or local_path(name) is not None:
+    if "/" in name.partition(":")[0] or local_path(name) is not None:
         return ModelReward(checkpoint.find(name, None, weights=True)[0], policy, settings, device)
     return ImageReward(name, device)
 

@@ -25,7 +25,7 @@ class PPOSettings(Settings, frozen=True, kw_only=True):
     """How the critic's learning rate falls afterwards."""
     reward: str = ""
     """What scores an answer: the folder of a reward model (made by `train reward`), or a judge of images
-    (image_reward, hpsv2)."""
+    (image_reward, hpsv2, with its options as in hpsv2:version=v2.1,model=PATH)."""
     critic: str = ""
     """The reward model that the critic begins as; empty: the one of `reward`, or the policy with a new head
     where `reward` is no such folder."""

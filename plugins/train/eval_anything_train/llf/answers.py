@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,7 +11,6 @@ from pathlib import Path
 import msgspec
 
 import eval_anything
-from eval_anything.errors import UsageError
 from eval_anything.media.store import ArtifactStore
 from eval_anything.values import Audio, File, Image, Params, Part, Sample, Text, Video, part_modality
 from eval_anything_train.llf.settings import LLFSettings, Sampling
@@ -75,13 +73,8 @@ class Asking:
     def answers(self, samples: Iterable[Sample], *, ask: bool, progress: bool = False) -> Answers:
         """Those in `folder`; with `ask`, whatever is missing there is asked first.
 
-        Raises as `eval_anything.respond` does, and UsageError where several processes would ask.
+        Raises as `eval_anything.respond` does.
         """
-        if ask and int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            raise UsageError(
-                f"stage {self.stage} is for one process: run it without a launcher, and what trains"
-                " (--stages feedback, --stages train) with one"
-            )
         settings = self.settings
         found = eval_anything.respond(
             self.speaker.spec,

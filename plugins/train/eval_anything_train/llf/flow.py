@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TextIO
 
 import msgspec
@@ -53,15 +54,23 @@ class Flow:
 
     def __init__(self, settings: LLFSettings, stream: TextIO | None) -> None:
         self.main = os.environ.get("RANK", "0") == "0"
+        self.several = int(os.environ.get("WORLD_SIZE", "1")) > 1
         self.stream = stream if self.main else None
-        old = read_llf(Job.folder_of(settings))
+        old = read_llf(Path(settings.out)) if self.main else None
         self.job = Job(settings, self.stream, self._need)
-        self.manifest = self._planned(old)
+        wait = self.job.trainings.wait_for_others if self.several else lambda: None
+        if self.main:
+            self.manifest = self._planned(old)
+            self._write()
+        wait()
+        if not self.main:
+            found = read_llf(self.job.out)
+            assert found is not None
+            self.manifest = found
         self._results: dict[Stage, Any] = {}
         """What the stages gave, as far as this session has looked at it."""
 
     def go(self) -> LLFOutcome:
-        self._write()
         for note in self.job.notes:
             self._say(f"note: {note}")
         for stage in STAGES:
@@ -79,6 +88,11 @@ class Flow:
             self._need(stage)
             self._say(f"stage {stage}: finished before")
             return
+        if self.several and stage not in ("feedback", "train"):
+            raise UsageError(
+                f"stage {stage} is for one process: run it without a launcher, and with one --stages feedback"
+                " and --stages train"
+            )
         self._say(f"stage {stage}")
         self._results[stage], done = _WORK[stage](self.job, True)
         free_memory()

@@ -68,8 +68,12 @@ class LLFOutcome:
 def told(done: Done) -> str:
     """A finished stage in words."""
     counts = ", ".join(f"{count} {name}" for name, count in done.counts.items())
-    facts = ", ".join(f"{name} {value}" for name, value in done.facts.items())
+    facts = ", ".join(f"{name} {_short(value)}" for name, value in done.facts.items())
     return "; ".join(filter(None, (counts, facts)))
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def read_llf(folder: Path) -> LLFManifest | None:

@@ -31,7 +31,7 @@ class Job:
         self.settings = settings
         self.stream = stream
         self.need = need
-        self.out = self.folder_of(settings)
+        self.out = Path(settings.out)
         self.templates = Templates(settings.templates)
         self.trainings = Trainings(settings)
         self.initial = initial(settings)
@@ -47,11 +47,6 @@ class Job:
             offline_judge(settings.compare)
             references(self.prompt_data)
         self.secrets = self._secrets(data.inputs)
-
-    @staticmethod
-    def folder_of(settings: LLFSettings) -> Path:
-        """The run's directory."""
-        return Path(settings.out)
 
     def _secrets(self, inputs: Sequence[Any]) -> tuple[str, ...]:
         """Of all models, which are checked for what they take and give."""

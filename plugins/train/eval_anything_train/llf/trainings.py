@@ -80,6 +80,7 @@ class Trainings:
         if self.critiqued.exists():
             self._check_chosen(records)
         else:
+            # Where there are several processes, all write the same, each the whole of it.
             schema.write(self.critiqued, records)
         self.train("feedback", stream)
         return {"critiques": len(records), "rows": len({row_of(record) for record in records})}
@@ -88,6 +89,12 @@ class Trainings:
         from eval_anything_train.training import train_one
 
         return train_one(name, self.of[name], stream)
+
+    def wait_for_others(self) -> None:
+        """Until all processes of a launcher are here."""
+        from eval_anything_train.session import Session
+
+        Session(self.of["feedback"]).wait()
 
     def check_feedback(self) -> None:
         """Raises RunConflict, showing the differences, where the feedback model was trained with other

@@ -17,9 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval_anything.paired.compare import _share
 from eval_anything.paired.draws import Both
-from eval_anything.paired.power import detectable, threshold
+from eval_anything.paired.power import detectable, p_value, threshold
 from eval_anything.stats.aggregate import Means
 from eval_anything.stats.cell import Verdict
 
@@ -66,7 +65,7 @@ def one(setting: Setting, drop: float, rng: np.random.Generator) -> tuple[float,
     both = Both(verdicts(found[0], names), verdicts(found[1], names), MEANS, "exclude")
     null, _ = both.differences(both.outline.headline, both.exchanged(int(rng.integers(2**31)), DRAWS))
     drawn, _ = both.differences(both.outline.headline, both.bootstrapped(int(rng.integers(2**31)), 400))
-    p = _share(-null, float(found[0].mean() - found[1].mean()))
+    p = p_value(-null, float(found[0].mean() - found[1].mean()))
     least = threshold(-null, ALPHA)
     assert p is not None and least is not None
     return p, detectable(least, float(drawn.std()), len(np.unique(clusters)), POWER)

@@ -68,9 +68,8 @@ def literal(reply: str, rubric: AspectsRubric) -> tuple[float | None, str]:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # Python's own about source text, which the reply is not ours to mend
+            # Python's own, about source text: the reply is not ours to mend.
+            warnings.simplefilter("ignore")
             said = ast.literal_eval(reply)
         json.dumps(said)
         return float(int(said["score"])), ""

@@ -9,7 +9,7 @@ import msgspec
 from eval_anything.errors import DataError
 from eval_anything.paired.draws import Both
 from eval_anything.paired.match import Key, Matched, match
-from eval_anything.paired.power import detectable, holm, threshold
+from eval_anything.paired.power import detectable, holm, p_value, threshold
 from eval_anything.paired.scores import RunScores, TaskScores
 from eval_anything.paired.values import Changed, Comparison, MetricChange, TaskComparison
 from eval_anything.stats.bootstrap import interval
@@ -142,8 +142,8 @@ def _change(
         low=spread.low,
         high=spread.high,
         error=_deviation(draws),
-        p=_share(abs(null), abs(found.difference)),
-        p_worse=_share(-null if found.higher_is_better else null, -gain),
+        p=p_value(abs(null), abs(found.difference)),
+        p_worse=p_value(-null if found.higher_is_better else null, -gain),
     )
     return changed, null
 
@@ -162,18 +162,6 @@ def _deviation(draws: "Floats") -> float:
     import numpy as np
 
     return float(np.nanstd(draws))
-
-
-def _share(null: "Floats", observed: float) -> float | None:
-    """Of draws at least as extreme as what was observed, which is one of them itself (Phipson and Smyth,
-    "Permutation p-values should never be zero", 2010)."""
-    import numpy as np
-
-    known = null[np.isfinite(null)]
-    if not len(known):
-        return None
-    tolerance = _SAME * max(1.0, abs(observed))
-    return float((1 + (known >= observed - tolerance).sum()) / (1 + len(known)))
 
 
 def _named(matched: Matched) -> list[str]:

@@ -1,4 +1,4 @@
-"""How large a change must be to be seen, and several tests at once."""
+"""Tests of changes: p-values, several at once, and how large a change must be to be seen."""
 
 from __future__ import annotations
 
@@ -41,6 +41,18 @@ def threshold(null: Floats, alpha: float) -> float | None:
     at = float(known[rank])
     above = known[known > at + _SAME * max(1.0, abs(at))]
     return at + (float(above.min()) - at) / 2 if len(above) else at
+
+
+def p_value(null: Floats, observed: float) -> float | None:
+    """The share of draws without a change that are at least as extreme as what was observed, which is one of
+    them itself (Phipson and Smyth, "Permutation p-values should never be zero", 2010)."""
+    import numpy as np
+
+    known = null[np.isfinite(null)]
+    if not len(known):
+        return None
+    tolerance = _SAME * max(1.0, abs(observed))
+    return float((1 + (known >= observed - tolerance).sum()) / (1 + len(known)))
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

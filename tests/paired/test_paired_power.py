@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eval_anything.paired.power import detectable, holm, threshold
+from eval_anything.paired.power import detectable, holm, p_value, threshold
 
 
 def test_holm_adjusts_step_by_step() -> None:
@@ -29,3 +29,12 @@ def test_the_threshold_is_what_must_be_exceeded() -> None:
     assert sum(null >= 95) + 1 == 5
     assert threshold(np.zeros(99), 0.05) == 0
     assert threshold(np.arange(9.0), 0.05) is None
+
+
+def test_p_values_count_what_was_observed_itself() -> None:
+    null = np.arange(99.0)
+    assert p_value(null, 95.0) == pytest.approx(5 / 100)
+    assert p_value(null, 1000.0) == pytest.approx(1 / 100)
+    assert p_value(null, -1.0) == 1.0
+    assert p_value(np.array([np.nan, 1.0]), 1.0) == 1.0, "a ratio to 0 says nothing"
+    assert p_value(np.array([np.nan]), 1.0) is None

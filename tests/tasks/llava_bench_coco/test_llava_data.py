@@ -41,7 +41,7 @@ def rewrite(path: Path, change: Callable[[list[dict[str, Any]]], Any]) -> None:
 
 def mirror(folder: Path, to: Path, **changes: Any) -> Path:
     """The same questions as the mirror holds them: one parquet file with the images in it."""
-    pa = pytest.importorskip("pyarrow")
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     rows = []

@@ -9,8 +9,6 @@ from lm_eval_lab import write_tasks
 from eval_anything.errors import DataError, UnknownName
 from eval_anything.tasks.lm_eval.names import folders_of
 
-pytest.importorskip("lm_eval")
-
 PACKAGE = Path(str(find_spec("lm_eval").origin)).parent / "tasks"
 
 

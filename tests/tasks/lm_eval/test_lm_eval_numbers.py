@@ -10,8 +10,6 @@ from eval_anything.tasks.lm_eval.documents import params
 from eval_anything.tasks.lm_eval.numbers import corpus, is_mean, label, name_of, plain, scale
 from eval_anything.values import Params
 
-pytest.importorskip("lm_eval")
-
 
 def test_functions_are_found_by_their_names() -> None:
     from lm_eval.api.metrics import mean, perplexity, weighted_perplexity

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 from lm_eval_lab import Lab
 
-pytest.importorskip("lm_eval")
-
 TASKS = ("tiny_gen", "tiny_prefix", "tiny_overlap", "tiny_choice", "tiny_choice_more", "tiny_last")
 ALONE = ("tiny_votes", "tiny_bleu", "tiny_texts", *(("tiny_ifeval",) if find_spec("langdetect") else ()))
 """Where examples and templates change nothing that the others do not show."""

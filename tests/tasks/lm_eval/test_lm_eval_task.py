@@ -20,8 +20,6 @@ from eval_anything.results.results import build
 from eval_anything.results.values import TaskResult
 from eval_anything.stores.manifest import read_manifest
 
-pytest.importorskip("lm_eval")
-
 
 @pytest.fixture(scope="module")
 def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -59,7 +59,7 @@ def mirror_rows(folder: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def write_mirror(to: Path, rows: dict[str, list[dict[str, Any]]], videos: Path) -> Path:
-    pa = pytest.importorskip("pyarrow")
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     for part, held in rows.items():

@@ -47,9 +47,12 @@ class Feed:
         self.plan = plan
         self.settings = settings
         self.process = process
+        self._fits = False
+        """Whether a record is known that is not too long."""
 
     def steps(self, start: int = 0) -> Iterator[tuple[Step, list[Micro]]]:
-        """The steps from `start` on. Raises the DataError of a record when its step is due."""
+        """The steps from `start` on. Raises the DataError of a record when its step is due, and one
+        where every record is too long."""
         numbers = range(start, self.plan.steps)
         micros = self._ahead(self.plan.step(number) for number in numbers)
         try:
@@ -79,9 +82,12 @@ class Feed:
         items = [item for item in map(self._item, cell) if item is not None]
         skipped = len(cell) - len(items)
         if items:
+            self._fits = True
             batch = self.method.collate(items)
             return Micro(batch, self.method.weight(batch), len(items), batch.tokens, skipped)
         if self.plan.processes == 1:
+            if not self._fits:  # training on nothing would end as if all were well
+                self._stand_in(step)
             return Micro(None, 0.0, skipped=skipped)
         # The other processes exchange gradients with this one: it takes part with a record of theirs.
         return Micro(self.method.collate([self._stand_in(step)]), 0.0, skipped=skipped)
@@ -100,4 +106,5 @@ class Feed:
         item = next((item for item in found if item is not None), None)
         if item is None:
             raise DataError(f"every record is longer than max_length, {self.settings.max_length} tokens")
+        self._fits = True
         return item

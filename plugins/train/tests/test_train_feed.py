@@ -108,10 +108,17 @@ def test_a_process_without_records_of_its_own_takes_part_with_one_of_the_step() 
     assert [micro.batch.ids for micro in micros if micro.batch] == [(f"r{first}",)] * 2
 
 
-def test_nothing_but_records_that_are_too_long() -> None:
-    everything = [f"r{number}" for number in range(4)]
-    alone = feed(Counting(long=everything), Plan(4, 1, 2), too_long="skip")
-    assert [(m.batch, m.weight, m.skipped) for _, (m,) in alone.steps()] == [(None, 0.0, 2)] * 2
-    two = feed(Counting(long=everything), Plan(4, 1, 1, processes=2), too_long="skip")
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("start", [0, 1])
+def test_nothing_but_records_that_are_too_long(processes: int, start: int) -> None:
+    method = Counting(long=[f"r{number}" for number in range(4)])
+    given = feed(method, Plan(4, 2, 2 // processes, processes=processes), too_long="skip")
     with pytest.raises(DataError, match="every record is longer than max_length, 2048 tokens"):
-        next(two.steps())
+        next(given.steps(start))
+
+
+def test_one_record_that_fits_is_looked_for_once() -> None:
+    method = Counting(long=[f"r{number}" for number in range(3)])
+    micros = [m for _, (m,) in feed(method, Plan(4, 3, 1), too_long="skip", workers=1).steps()]
+    assert [sum(m.records for m in micros), sum(m.skipped for m in micros)] == [3, 9]
+    assert len(method.asked) <= 3 * 4 + 1 + 4

@@ -116,6 +116,16 @@ def test_records_that_are_too_long_are_named_or_skipped_and_counted(model: Path,
     assert sum(column(cutting, "records")) == 12
 
 
+def test_a_run_of_nothing_but_skipped_records_is_an_error_and_leaves_no_model(
+    model: Path, tmp_path: Path
+) -> None:
+    settings = settings_of(model, tmp_path / "out", max_length=4, too_long="skip", save_every=1)
+    for _ in range(2):  # the same when it is gone on with
+        with pytest.raises(DataError, match="every record is longer than max_length, 4 tokens"):
+            run_tiny(settings, demonstrations(4))
+    assert not (tmp_path / "out" / "final").exists()
+
+
 def test_a_step_of_nothing_but_skipped_records_changes_nothing(model: Path, tmp_path: Path) -> None:
     settings = settings_of(
         model, tmp_path / "out", batch_size=1, epochs=1, max_length=100, too_long="skip", save_every=1, keep=9

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from eval_anything_train.logprobs import TwoVocabularies
 from eval_anything_train.policy import policy_for
 from eval_anything_train.ppo.drawing import Drawer, Painter
 from eval_anything_train.ppo.method import PPO
+from eval_anything_train.ppo.rewards import ImageReward
 from eval_anything_train.ppo.rollouts import Questions, Rollout
 from eval_anything_train.ppo.settings import PPOSettings
 from eval_anything_train.session import Session
@@ -196,7 +199,8 @@ def test_a_judge_of_images_scores_them(answers: Any, janus: Path, tmp_path: Path
             run_ppo(s, records(tmp_path))
         return
     outcome = run_ppo(s, records(tmp_path))
-    assert outcome.manifest.identity["reward"] == s.reward
+    told = outcome.manifest.identity["reward"]
+    assert re.fullmatch("image_reward:model=[0-9a-f]{64},batch_size=2", told)
     rollout = rollout_of(method := method_of(s), records(tmp_path))
     files = [part.path for (part,) in rollout.answers if isinstance(part, File)]
     asked = ["Draw a red circle.", "the same in blue", "Draw the sound of it, " * 2]
@@ -204,6 +208,21 @@ def test_a_judge_of_images_scores_them(answers: Any, janus: Path, tmp_path: Path
     found = method.reward.scores(rollout)
     assert list(found) == pytest.approx(scorer.score(asked, files), abs=1e-5)
     assert metrics_of(s)[0]["reward"] == pytest.approx(float(np.mean(found)), abs=1e-4)
+
+
+@pytest.mark.parametrize("file", ["", "ImageReward.pt"])
+def test_a_judge_of_images_is_known_by_its_weights_wherever_they_lie(file: str, tmp_path: Path) -> None:
+    def known(folder: Path) -> str:
+        return ImageReward(f"image_reward:model={folder / file}", "cpu").identity()
+
+    def trained(held: dict[str, torch.Tensor]) -> None:
+        for value in held.values():
+            value += 1
+
+    weights = tiny_rewards.image_reward(tmp_path / "judge")
+    moved = Path(shutil.copytree(weights, tmp_path / "moved"))
+    assert known(moved) == known(weights)
+    assert known(tiny_rewards.image_reward(tmp_path / "other", change=trained)) != known(weights)
 
 
 def test_rewards_that_score_no_answers_are_refused(janus: Path, tmp_path: Path) -> None:

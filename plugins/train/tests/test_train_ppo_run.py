@@ -31,7 +31,7 @@ from eval_anything_train.ppo.method import PPO
 from eval_anything_train.ppo.rewards import ModelReward, reads_alike
 from eval_anything_train.ppo.rollouts import Question, Rollout, Sampler, gathered
 from eval_anything_train.ppo.settings import PPOSettings
-from eval_anything_train.reward_model import RewardModel, end_scores, load_head
+from eval_anything_train.reward_model import RewardModel, end_scores, load_head, save_head
 from eval_anything_train.session import Session
 from eval_anything_train.settings import Lora
 from eval_anything_train.values import Answer, Demonstration, Prompt
@@ -194,6 +194,21 @@ def test_the_manifest_knows_reward_and_demonstrations(llama: Path, judge: Path, 
     manifest = read_manifest(tmp_path / "out")
     assert manifest is not None and manifest.method == "ppo"
     assert len(manifest.identity["reward"]) == 64 and len(manifest.identity["ptx_data"]) == 16
+
+
+def test_a_critic_is_known_by_its_content_wherever_it_lies(llama: Path, judge: Path, tmp_path: Path) -> None:
+    def known(folder: Path) -> str:
+        s = settings_of(llama, tmp_path, critic=str(folder))
+        found: str = PPO(policy_for(s), s, reward=LENGTH).identity()["critic"]
+        return found
+
+    moved = Path(shutil.copytree(judge, tmp_path / "moved"))
+    assert known(moved) == known(judge)
+    head = load_head(moved)
+    with torch.no_grad():
+        head.weight.add_(1)
+    save_head(head, moved)
+    assert known(moved) != known(judge)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

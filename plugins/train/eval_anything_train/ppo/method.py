@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from eval_anything.errors import UsageError
+from eval_anything.models.hf import checkpoint
 from eval_anything.values import Modality
 from eval_anything_train.collate import Batch
 from eval_anything_train.data import source
@@ -89,9 +90,10 @@ class PPO(Training[Prompt, Question]):
 
     def identity(self) -> dict[str, Any]:
         start = self.settings.critic
+        critic = checkpoint.digest(checkpoint.find(start, None, weights=True)[0])[0] if start else ""
         return {
             "reward": self.reward.identity(),
-            **({"critic": start} if start else {}),
+            **({"critic": critic} if critic else {}),
             **({"ptx_data": data_fingerprint(self.ptx)} if self.ptx else {}),
         }
 

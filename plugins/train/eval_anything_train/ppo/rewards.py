@@ -34,6 +34,8 @@ _FILES = (
     "*processor_config.json",
 )
 """What decides how a checkpoint reads a conversation."""
+_PATHS = ("model", "tokenizer")
+"""Options of judges of images that may be local files or folders."""
 
 
 class Reward(abc.ABC):
@@ -95,8 +97,8 @@ class ImageReward(Reward):
         pairs = [pair.partition("=") for pair in written.split(",") if pair]
         if odd := [key for key, equals, _ in pairs if not equals]:
             raise UsageError(f"reward {spec}: expected {self.name}:OPTION=VALUE, found {odd[0]!r}")
-        options = {key.strip(): value for key, _, value in pairs}
-        self.scorer = images.reward(self.name, **{"device": device, **options})
+        self.options = {key.strip(): value for key, _, value in pairs}
+        self.scorer = images.reward(self.name, **{"device": device, **self.options})
 
     def scores(self, rollout: Rollout) -> list[float]:
         pairs = [
@@ -121,7 +123,9 @@ class ImageReward(Reward):
         return [sum(own) / len(own) for own in held]
 
     def identity(self) -> str:
-        return self.spec
+        """As it was asked for, with the content of local files in place of their paths."""
+        told = {key: _content(value) if key in _PATHS else value for key, value in self.options.items()}
+        return ":".join(filter(None, (self.name, ",".join(f"{key}={told[key]}" for key in told))))
 
 
 class FunctionReward(Reward):
@@ -146,6 +150,14 @@ def open_reward(settings: PPOSettings, policy: Policy, device: str) -> Reward:
     if "/" in name.partition(":")[0] or local_path(name) is not None:
         return ModelReward(checkpoint.find(name, None, weights=True)[0], policy, settings, device)
     return ImageReward(name, device)
+
+
+def _content(name: str) -> str:
+    """What tells two checkpoints apart: a digest of a local one, else the name."""
+    path = local_path(name)
+    if path is None:
+        return name
+    return checkpoint.digest_of([path]) if path.is_file() else checkpoint.digest(path, more=("*.pt",))[0]
 
 
 def reads_alike(one: Opened, other: Opened) -> bool:

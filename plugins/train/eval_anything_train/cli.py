@@ -131,7 +131,9 @@ def _layers(args: argparse.Namespace, own: type[Common]) -> list[config.Layer]:
     named = written.pop("preset", None)
     subtask = args.preset if args.preset is not None else named
     return [
-        config.Layer(presets.preset(args.method, subtask) if subtask else {}, f"preset {subtask}"),
+        config.Layer(
+            presets.preset(args.method, subtask) if subtask not in (None, "") else {}, f"preset {subtask}"
+        ),
         config.Layer(written, f"--config {args.config}"),
         config.Layer(flags.given(args, own), ""),
     ]

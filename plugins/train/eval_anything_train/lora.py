@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from eval_anything.errors import UsageError
+from eval_anything.suggest import unknown
 from eval_anything_train.settings import Lora
 
 
 def with_adapters(model: Any, lora: Lora) -> Any:
-    """`model` with fresh adapters; only those are trained, in float32 whatever the model's own precision."""
+    """`model` with fresh adapters; only those are trained, in float32 whatever the model's own precision.
+
+    Raises UsageError for a target that is no layer of `model`.
+    """
     from peft import LoraConfig, get_peft_model
+
+    _check_targets(model, lora.targets)
 
     return get_peft_model(
         model,
@@ -25,6 +32,16 @@ def with_adapters(model: Any, lora: Lora) -> Any:
             target_modules=list(lora.targets) or linear_layers(model),
         ),
     )
+
+
+def _check_targets(model: Any, targets: Sequence[str]) -> None:
+    """A layer is meant by its name or by an ending of it, of whole words, as peft has it."""
+    words = [name.split(".") for name, _ in model.named_modules() if name]
+    endings = {".".join(parts[start:]) for parts in words for start in range(len(parts))}
+    for target in targets:
+        if target not in endings:
+            near = unknown("layer", target, {parts[-1] for parts in words if not parts[-1].isdigit()})
+            raise UsageError(f"lora.targets: {near}")
 
 
 def linear_layers(model: Any) -> list[str]:

@@ -26,8 +26,11 @@ def subtasks(method: str) -> tuple[str, ...]:
     return tuple(name for name in _rows(method) if name != _ALL)
 
 
-def preset(method: str, subtask: str) -> dict[str, Any]:
-    """The settings of `method` for `subtask`. Raises UnknownName with the nearest right one and the list."""
+def preset(method: str, subtask: object) -> dict[str, Any]:
+    """The settings of `method` for `subtask`. Raises UnknownName with the nearest right one and the list, and
+    UsageError for what is no name: files may hold anything."""
+    if not isinstance(subtask, str):
+        raise UsageError(f"train {method}: preset: expected one name, not {subtask!r}")
     if method in _WHOLE and subtask in subtasks(method):
         return _together({p: preset(p, subtask) for p in _WHOLE[method] if subtask in subtasks(p)})
     rows = _rows(method)

@@ -18,6 +18,9 @@ Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 
+_SEED = 2**63 - 1
+"""The largest: torch takes 64 bits."""
+
 
 class Lora(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Low-rank adapters (peft) in place of training all weights."""
@@ -52,7 +55,7 @@ class Common(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What is computed in; auto: bfloat16 on a GPU, else float32. Trained weights are held in float32."""
     device: str = "auto"
     """cpu, cuda, cuda:1; auto: the GPU where there is one."""
-    seed: Annotated[int, msgspec.Meta(ge=0)] = 0
+    seed: Annotated[int, msgspec.Meta(ge=0, le=_SEED)] = 0
     """Of the records' order, dropout, fresh weights and sampling."""
     max_frames: Count = 16
     """Frames of a video at most."""

@@ -117,6 +117,7 @@ def test_defaults_said_as_flags_are_the_defaults(method: str) -> None:
         (["--too-long", "drop"], "--too-long: unknown value 'drop' (known: cut, error, skip)"),
         (["--lora", "rnk=8"], "unknown setting 'lora.rnk'; did you mean 'lora.rank'?"),
         (["--lora", "rank"], "--lora 'rank' is not of the form key=value"),
+        (["--seed", "99999999999999999999"], "--seed: Expected `int` <= 9223372036854775807"),
         (["--lora", "rank=0"], "--lora.rank: Expected `int` >= 1, not '0'"),
         (["--lora.alpha", "2"], "train dpo: Object missing required field `rank` - at `$.lora`"),
     ],
@@ -151,6 +152,12 @@ def test_what_is_wrong_in_a_file_is_named_with_the_file(text: str, message: str,
         f"--config{': ' if 'mapping' in message or 'YAML' in message else ' '}"
     )
     assert "train.yaml" in str(fault.value)
+
+
+@pytest.mark.parametrize("written_as", ["[ti2t]", "5", "0", "[]", "{ti2t: 1}"])
+def test_a_preset_in_a_file_is_one_name(written_as: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="train dpo: preset: expected one name, not"):
+        read(*MUST, *written(tmp_path, f"preset: {written_as}\n"))
 
 
 def test_all_that_is_missing_is_named_at_once() -> None:

@@ -13,6 +13,7 @@ from tiny_training import Imitate, demonstrations, settings_of
 from torch import Tensor
 from train_kit import FAMILIES, MAKERS
 
+from eval_anything.errors import UsageError
 from eval_anything_train.collate import Batch
 from eval_anything_train.lora import bare, linear_layers, merged_weights, with_adapters, without_adapters
 from eval_anything_train.policy import Policy, open_policy, policy_for, save_policy
@@ -138,6 +139,20 @@ def test_named_targets_alone_get_adapters(llama: Path) -> None:
     adapted = with_adapters(opened(llama).model, Lora(rank=2, targets=("q_proj", "v_proj")))
     trained = {name.split(".")[-4] for name, p in adapted.named_parameters() if p.requires_grad}
     assert trained == {"q_proj", "v_proj"}
+
+
+@pytest.mark.parametrize("target", ["layers.1.self_attn.q_proj", "model.layers.0.mlp.up_proj", "q_proj"])
+def test_a_target_is_a_name_or_the_end_of_one(target: str, llama: Path) -> None:
+    adapted = with_adapters(opened(llama).model, Lora(rank=2, targets=(target,)))
+    trained = {name for name, p in adapted.named_parameters() if p.requires_grad}
+    assert trained and all(f"{target}.lora_" in name for name in trained)
+
+
+@pytest.mark.parametrize("target", ["q_prj", "proj", "foo", ""])
+def test_a_target_that_is_no_layer_is_named_with_the_nearest(target: str, llama: Path) -> None:
+    with pytest.raises(UsageError, match=rf"lora.targets: unknown layer '{target}'") as fault:
+        with_adapters(opened(llama).model, Lora(rank=2, targets=("v_proj", target)))
+    assert ("did you mean 'q_proj'?" in str(fault.value)) == (target == "q_prj")
 
 
 def test_a_copy_without_values_has_the_structure(llama: Path) -> None:

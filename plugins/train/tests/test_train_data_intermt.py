@@ -97,6 +97,11 @@ def test_parquet_with_cells_of_json_text_and_global_preferences(folder: Path) ->
     assert load(f"intermt:{folder}", Pair).records[0].chosen == (Text("two"),)
 
 
+def test_a_row_without_an_id_has_its_number(folder: Path) -> None:
+    write_json(folder / "pairs.jsonl", [row(id="a"), row(), row(id=None), row(id=0)])
+    assert [one.id for one in load(f"intermt:{folder}", Pair).records] == ["a", "pairs-1", "pairs-2", "0"]
+
+
 def test_ties_and_empty_responses_are_left_out(folder: Path) -> None:
     tie = dict.fromkeys(LOCAL, 0) | {"text_quality": 1, "context_coherence": 2}
     empty = {**row()["paired_convs"], "response_2": " "}

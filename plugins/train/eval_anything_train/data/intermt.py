@@ -107,8 +107,7 @@ class InterMT(Reader):
                 read = record(path, number, {**cells, "preference": cells[preference]}, _Row)
                 made = self._made(read, where)
                 if isinstance(made, Pair):
-                    name = str(row["id"]) if own else f"{tables.stem(path)}-{number}"
-                    made = msgspec.structs.replace(made, id=name)
+                    made = msgspec.structs.replace(made, id=tables.row_id(row, path, number))
                 yield Item(number, where, made)
 
     def _made(self, row: _Row, where: str) -> Record | Left:

@@ -14,7 +14,6 @@ from eval_anything.records import place
 from eval_anything.values import Part, Text
 from eval_anything_train.data import files, schema, tables
 from eval_anything_train.data.annotated import EMPTY, NOTHING_ASKED, Annotated, Form, Left
-from eval_anything_train.data.cells import Row
 from eval_anything_train.data.columns import Columns, Subtask
 from eval_anything_train.data.forms import form_of
 from eval_anything_train.data.media import Keeper, Places
@@ -71,7 +70,7 @@ class Local(Reader):
             where = place(path, number, row, _ID)
             made = form.read(row, where, keeper, kind)
             if not isinstance(made, Left):
-                made = msgspec.structs.replace(made, id=_id(row, path, number))
+                made = msgspec.structs.replace(made, id=tables.row_id(row, path, number))
             yield Item(number, where, made)
 
 
@@ -114,9 +113,3 @@ def _whole(record: Record) -> Record | Left:
 
 def _empty(parts: tuple[Part, ...]) -> bool:
     return not any(not isinstance(part, Text) or part.text.strip() for part in parts)
-
-
-def _id(row: Row, path: Path, number: int) -> str:
-    """The row's own, or the names of file and row."""
-    own = row.get(_ID)
-    return str(own) if own not in (None, "") else f"{tables.stem(path)}-{number}"

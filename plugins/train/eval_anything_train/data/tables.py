@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,12 @@ def columns(path: Path) -> list[str]:
     if suffix(path) == ".parquet":
         return parquet_columns(path, _EXPECTED)
     return list(dict.fromkeys(key for _, row in rows(path) for key in row))
+
+
+def row_id(row: Mapping[str, Any], path: Path, number: int) -> str:
+    """The row's own `id`, or the names of file and row where it has none."""
+    own = row.get("id")
+    return str(own) if own not in (None, "") else f"{stem(path)}-{number}"
 
 
 def rows(path: Path, wanted: Collection[str] | None = None) -> Iterator[tuple[int, dict[str, Any]]]:

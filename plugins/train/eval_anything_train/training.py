@@ -7,6 +7,7 @@ import os
 import shutil
 import struct
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,6 +15,7 @@ import msgspec
 
 from eval_anything.errors import DataError, StorageError
 from eval_anything.models.hf import checkpoint
+from eval_anything.values import Text
 from eval_anything_train import loop
 from eval_anything_train.checkpoint import checkpoints
 from eval_anything_train.data import source
@@ -69,7 +71,8 @@ def train_one(method: str, settings: Settings, stream: TextIO | None = sys.stder
     for record in data.records:
         trainer.check(record)
     if session.main and read_manifest(Path(settings.out)) is None:
-        check_lengths(trainer, data, settings)
+        for reader, records in trainer.read(data.records):
+            check_lengths(reader, records, settings)
     return loop.train(trainer, data.records, settings, session, stream)
 
 
@@ -115,12 +118,22 @@ def check_modalities(data: DataSet[Any], folder: Path, settings: Settings, kind:
             )
 
 
-def check_lengths(trainer: Training[Any, Any], data: DataSet[Any], settings: Settings) -> None:
-    """Raises TooLongError for the first record that is longer than the limit. Only of text can that be known
-    before training; how long a medium is, takes decoding it."""
-    if settings.too_long == "error" and set(data.inputs) | set(data.outputs) <= {"text"}:
-        for record in data.records:
-            trainer.encode(record)
+def check_lengths(reader: Training[Any, Any], records: Sequence[Record], settings: Settings) -> None:
+    """Raises TooLongError for the first record that is longer than the limit, or whose prompt leaves nothing
+    of an answer that would be cut. Only where all are text can that be known before training; how long a
+    medium is, takes decoding it."""
+    if settings.too_long == "skip":
+        return
+    if all(map(_is_text, records)):
+        for record in records:
+            reader.encode(record)
+
+
+def _is_text(record: Record) -> bool:
+    """Whether it holds no media."""
+    turns = [message.parts for message in record.messages]
+    answers = [getattr(record, name, ()) for name in ("answer", "chosen", "rejected")]
+    return all(isinstance(part, Text) for parts in (*turns, *answers) for part in parts)
 
 
 def check_space(folder: Path, records: int, settings: Settings, session: Session) -> None:

@@ -190,6 +190,11 @@ ROW = {"prompt": "What is it?", "chosen": "A circle.", "rejected": "A dog."}
             ["--max-length", "200"],
             "3': 28 tokens of prompt and 991 of chosen answer",
         ),
+        (
+            [ROW] * 2 + [{**ROW, "prompt": "What is it? " * 99}],
+            ["--max-length", "200", "--too-long", "cut"],
+            "pairs-2': ",
+        ),
         ([ROW], ["--device", "cuda:7"], "cuda:7"),
     ],
 )
@@ -216,6 +221,19 @@ def test_what_cannot_work_is_one_line_and_leaves_nothing(
     assert message.format(model=model) in faults[0]
     assert not (tmp_path / "out").exists()
     assert (tmp_path / "taken" / "thesis.txt").read_text() == "precious"
+
+
+def test_demonstrations_beside_that_are_too_long_are_said_before_training(
+    model: Path, done: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "prompts.jsonl").write_text(json.dumps(ROW) + "\n")
+    (tmp_path / "long.jsonl").write_text(json.dumps({**ROW, "chosen": "A circle. " * 99}) + "\n")
+    words = ["--model", str(model), "--data", str(tmp_path / "prompts.jsonl"), "--out", str(tmp_path / "out")]
+    beside = ["--reward", f"{done['folder']}/reward/final", "--ptx-data", str(tmp_path / "long.jsonl")]
+    more = [*QUICK, "--max-length", "200", "--max-new-tokens", "8", "--quiet"]
+    assert main(["train", "ppo", *words, *beside, *more]) == 2
+    assert "record 'long-0': 28 tokens of prompt and 991 of answer" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def _silence() -> bytes:

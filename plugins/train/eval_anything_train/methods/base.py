@@ -52,6 +52,10 @@ class Training(abc.ABC, Generic[R, Item]):
     @abc.abstractmethod
     def collate(self, items: Sequence[Item]) -> Batch: ...
 
+    def read(self, records: Sequence[R]) -> Sequence[tuple[Training[Any, Any], Sequence[Record]]]:
+        """Everything that is encoded in a run on `records`, and by what."""
+        return [(self, records)]
+
     def weight(self, batch: Batch) -> float:
         """How much a micro batch counts in an optimiser step: its share of what its loss is a mean over."""
         return float(len(batch))

@@ -35,7 +35,7 @@ from eval_anything_train.ppo.stepper import PPOStepper
 from eval_anything_train.run import Run
 from eval_anything_train.session import Session
 from eval_anything_train.stepper import Stepper
-from eval_anything_train.values import Demonstration, Prompt
+from eval_anything_train.values import Demonstration, Prompt, Record
 
 
 class PPO(Training[Prompt, Question]):
@@ -84,6 +84,9 @@ class PPO(Training[Prompt, Question]):
                 f" answer (max_new_tokens), max_length is {s.max_length}"
             )
         return Question(record, encoded)
+
+    def read(self, records: Sequence[Prompt]) -> Sequence[tuple[Training[Any, Any], Sequence[Record]]]:
+        return [*super().read(records), (self.imitation, self.ptx)]
 
     def collate(self, items: Sequence[Question]) -> Batch:
         return gathered(items, self.policy.pad)

@@ -130,10 +130,9 @@ def _layers(args: argparse.Namespace, own: type[Common]) -> list[config.Layer]:
         written = read_mapping(Path(args.config))
     named = written.pop("preset", None)
     subtask = args.preset if args.preset is not None else named
+    preset = {} if subtask in (None, "") else presets.preset(args.method, subtask)
     return [
-        config.Layer(
-            presets.preset(args.method, subtask) if subtask not in (None, "") else {}, f"preset {subtask}"
-        ),
+        config.Layer(preset, f"preset {subtask}"),
         config.Layer(written, f"--config {args.config}"),
         config.Layer(flags.given(args, own), ""),
     ]

@@ -182,3 +182,9 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"pairs\.jsonl: cannot be written: No space left"):
         schema.write(tmp_path / "pairs.jsonl", failing())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_message_that_could_not_be_read_again_is_not_written() -> None:
+    messages = (Message("tool", (Text("12"),)), Message("user", (Text("What?"),)))
+    with pytest.raises(DataError, match="record 'a': a message of role 'tool', expected system, user or"):
+        schema.encode(Prompt(id="a", messages=messages))

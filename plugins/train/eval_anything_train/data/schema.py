@@ -33,7 +33,7 @@ import msgspec
 
 from eval_anything.errors import DataError, StorageError
 from eval_anything.suggest import unknown
-from eval_anything.values import File, Message, Part, Text
+from eval_anything.values import File, Message, Modality, Part, Text
 from eval_anything_train.values import (
     Answer,
     Critiqued,
@@ -62,11 +62,12 @@ class _Video(msgspec.Struct, frozen=True, tag="video", forbid_unknown_fields=Tru
 
 
 _Parts = str | tuple[Text | _Image | _Audio | _Video, ...]
-_MEDIA: dict[str, type[_Image] | type[_Audio] | type[_Video]] = {
+_MEDIA: dict[Modality, type[_Image] | type[_Audio] | type[_Video]] = {
     "image": _Image,
     "audio": _Audio,
     "video": _Video,
 }
+_MODALITY = {medium: modality for modality, medium in _MEDIA.items()}
 
 
 class _Turn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -124,9 +125,12 @@ _UNKNOWN_VALUE = re.compile(r"Invalid value '(.*)' - at `\$\.kind`$")
 
 
 def encode(record: Record, rename: Rename = str) -> bytes:
-    """`record` as a line, without its end. `rename` says what stands for the path of a medium."""
+    """`record` as a line, without its end. `rename` says what stands for the path of a medium.
+
+    Raises DataError naming the record where a message is a tool's: `decode` would refuse it.
+    """
     fields: dict[str, Any] = {name: getattr(record, name) for name in record.__struct_fields__}
-    fields["messages"] = tuple(_Turn(m.role, _written(m.parts, rename)) for m in record.messages)  # type: ignore[arg-type]
+    fields["messages"] = tuple(_turn(message, record.id, rename) for message in record.messages)
     for name in _ANSWERS:
         if name in fields:
             fields[name] = _written(fields[name], rename)
@@ -180,6 +184,12 @@ def write(path: Path, records: Iterable[Record]) -> None:
         partial.unlink(missing_ok=True)
 
 
+def _turn(message: Message, id: str, rename: Rename) -> _Turn:
+    if message.role == "tool":
+        raise DataError(f"record {id!r}: a message of role 'tool', expected system, user or assistant")
+    return _Turn(message.role, _written(message.parts, rename))
+
+
 def _written(parts: tuple[Part, ...], rename: Rename) -> _Parts:
     return tuple(_written_part(part, rename) for part in parts)
 
@@ -196,8 +206,7 @@ def _read(parts: _Parts, rename: Rename) -> Answer:
     if isinstance(parts, str):
         return (Text(parts),)
     return tuple(
-        part if isinstance(part, Text) else File(rename(part.path), part.__struct_config__.tag)  # type: ignore[arg-type]
-        for part in parts
+        part if isinstance(part, Text) else File(rename(part.path), _MODALITY[type(part)]) for part in parts
     )
 
 

@@ -19,8 +19,9 @@ _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
 RESPONSE = "response"
 """The placeholder where a judge pastes the answer that is judged."""
-_ANSWER = re.compile(rf"{RESPONSE}(_\d+)?")
-"""That placeholder, or where an answer to one of several requests goes."""
+_JUDGED = re.compile(rf"{RESPONSE}(_\d+)?|first|second|components")
+"""That placeholder, or where an answer to one of several requests goes, one of a pair, or the components that
+are rated: what a judge must be shown."""
 
 
 def placeholders(template: str) -> set[str]:
@@ -67,9 +68,9 @@ class PromptSet:
             known = placeholders(self.templates[name])
             for wrong in placeholders(text) - known:
                 raise DataError(f"prompt {name} from {source}: {unknown('placeholder', wrong, known)}")
-            for answer in sorted(filter(_ANSWER.fullmatch, known - placeholders(text))):
+            for lacking in sorted(filter(_JUDGED.fullmatch, known - placeholders(text))):
                 raise DataError(
-                    f"prompt {name} from {source}: no {{{answer}}}: the judge would not see the answer"
+                    f"prompt {name} from {source}: no {{{lacking}}}: the judge would not see what it rates"
                 )
         self.templates.update(templates)
         self.source = source

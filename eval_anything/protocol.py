@@ -14,7 +14,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
 import msgspec
 
@@ -42,7 +42,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     params: Params = Params()
     scale: tuple[float, float] = (0, 1)
     """Ends included."""
-    attempts: int = 3
+    attempts: Annotated[int, msgspec.Meta(ge=1)] = 3
     """How often a judge without a usable verdict is asked."""
     parse: str = "strict"
     """The shape's rule that reads its replies."""
@@ -229,9 +229,7 @@ class ProtocolTask(Task):
         for modality in self.required:
             if modality == "text" or modality in held:
                 continue
-            if modality in response.selected:  # an agent chose it and its tool failed: an outage
-                return Score(value=None, state="no_response", reason=f"the tool made no {modality}")
-            return Score(
+            return failed_tool(response, modality) or Score(
                 value=self.protocol.no_medium,
                 state="no_response",
                 reason=f"no {modality} in the answer",
@@ -243,3 +241,12 @@ class ProtocolTask(Task):
         protocol = msgspec.to_builtins(self.protocol)
         protocol["quirks"] = sorted(protocol["quirks"])
         return {"prompts": self.prompts.digest(), "protocol": protocol}
+
+
+def failed_tool(response: Response, modality: Modality) -> Score | None:
+    """For `settled`: no score where an agent chose `modality` and its tool made none, as an outage is never
+    scored as the model's failure. None where that is not so."""
+    held = {part_modality(part) for part in response.parts}
+    if modality in held or modality not in response.selected:
+        return None
+    return Score(value=None, state="no_response", reason=f"the tool made no {modality}")

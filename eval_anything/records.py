@@ -52,6 +52,7 @@ def json_rows(path: Path, expected: str) -> list[Any]:
     try:
         text = path.read_bytes()
         decoder = msgspec.json.Decoder()
+        text = text.removeprefix(b"\xef\xbb\xbf")  # some editors begin a file with it
         rows = decoder.decode(text) if text.lstrip()[:1] == b"[" else decoder.decode_lines(text)
     except FileNotFoundError:
         raise DataError(f"{path}: not there; expected {expected}") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
@@ -12,6 +12,8 @@ from eval_anything.run.endpoint import Endpoint
 from eval_anything.values import Message, Origin, Request, Response, Score, ScoreState, Usage
 
 V = TypeVar("V")
+Attempts = Annotated[int, msgspec.Meta(ge=1)] | None
+"""An option: how often a judge without a usable verdict is asked; None leaves it to the protocol."""
 Read = Callable[[str], tuple[V | None, str]]
 """A parse rule: the verdict in a reply, or None and why there is none."""
 

@@ -16,11 +16,11 @@ from typing import Any
 import msgspec
 
 from eval_anything.errors import UsageError
-from eval_anything.judge import Aspect, AspectsRubric, Case, Judge
-from eval_anything.judges.asking import Asked, ask
+from eval_anything.judge import Aspect, AspectsRubric, Case
+from eval_anything.judges.asking import Asked, Attempts, ask
 from eval_anything.judges.media import check_inputs
 from eval_anything.judges.prompting import compose, contents
-from eval_anything.suggest import unknown
+from eval_anything.judges.rules import RuledJudge
 from eval_anything.values import Modality, Score, ScoreState, Usage
 
 Rule = Callable[[str, AspectsRubric], tuple[float | None, str]]
@@ -36,7 +36,7 @@ _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
 
 
 class AspectsOptions(msgspec.Struct, frozen=True):
-    attempts: int | None = None
+    attempts: Attempts = None
     """How often a judge without a usable verdict is asked, for each aspect; the protocol's by default."""
     parse: str | None = None
     """The rule that reads its replies; the protocol's by default."""
@@ -86,7 +86,7 @@ RULES: Mapping[str, Rule] = {"strict": strict, "literal": literal}
 """By the names that protocols use."""
 
 
-class AspectsJudge(Judge):
+class AspectsJudge(RuledJudge[Rule]):
     """The mean of the aspects; each aspect is a component. An answer with an aspect without a verdict has no
     score, and keeps the others as components."""
 
@@ -94,6 +94,7 @@ class AspectsJudge(Judge):
     summary = "any model as judge: the answer is rated in several aspects, one question for each"
     Options = AspectsOptions
     needs_model = True
+    rules = RULES
 
     def check(self, outputs: tuple[Modality, ...]) -> None:
         assert self.endpoint is not None
@@ -111,14 +112,10 @@ class AspectsJudge(Judge):
     ) -> tuple[Asked[float], dict[str, Any]]:
         """What came of one aspect, and what was changed in what the judge was shown."""
         assert self.endpoint is not None
-        name = self.options.parse or rubric.parse
-        if name not in RULES:
-            raise UsageError(f"judge aspects: {unknown('parse rule', name, RULES)}")
+        rule = self.rule(rubric)
         prompt = compose(aspect.system, aspect.user, rubric.values, contents(case))
         attempts = self.options.attempts or rubric.attempts
-        asked = await ask(
-            self.endpoint, case, prompt.messages, lambda reply: RULES[name](reply, rubric), attempts
-        )
+        asked = await ask(self.endpoint, case, prompt.messages, lambda reply: rule(reply, rubric), attempts)
         return asked, prompt.changes
 
     def _scored(

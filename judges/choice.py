@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from eval_anything.judge import Case, Judge
-from eval_anything.judges.asking import ask
+from eval_anything.judges.asking import Attempts, ask
 from eval_anything.judges.letters import letter, original_letter
 from eval_anything.judges.media import check_inputs, media_of
 from eval_anything.prompts import fill
@@ -32,7 +32,7 @@ _NO_OPTION = "no option in the judge's reply"
 
 
 class ChoiceOptions(msgspec.Struct, frozen=True):
-    attempts: int | None = None
+    attempts: Attempts = None
     """How often a judge whose reply names no option is asked; the task's protocol by default (AMG: 3)."""
     parse: Literal["letter", "original"] = "letter"
     """letter: replies are read strictly, and a question that the judge did not answer counts for nothing.

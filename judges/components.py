@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from eval_anything.errors import UsageError
-from eval_anything.judge import Case, ComponentsRubric, Judge
-from eval_anything.judges.asking import ask, missing
+from eval_anything.judge import Case, ComponentsRubric
+from eval_anything.judges.asking import Attempts, ask, missing
 from eval_anything.judges.media import check_inputs
 from eval_anything.judges.prompting import compose, contents
-from eval_anything.suggest import unknown
+from eval_anything.judges.rules import RuledJudge
 from eval_anything.values import Modality, Score
 
 _SHARE = r"[\s*_`]*:[\s*_`]*(\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)"
@@ -38,7 +38,7 @@ Rule = Callable[[str, ComponentsRubric], tuple[Verdict | None, str]]
 
 
 class ComponentsOptions(msgspec.Struct, frozen=True):
-    attempts: int | None = None
+    attempts: Attempts = None
     """How often a judge without a usable verdict is asked; the protocol's by default."""
     parse: str | None = None
     """The rule that reads its replies; the protocol's by default."""
@@ -106,13 +106,14 @@ RULES: Mapping[str, Rule] = {"strict": strict, "published": published}
 """By the names that protocols use."""
 
 
-class ComponentsJudge(Judge):
+class ComponentsJudge(RuledJudge[Rule]):
     """100 times the total share; the share of each kind of component is a component of the score."""
 
     name = "components"
     summary = "any model as judge: the answer is rated by each component of its instruction"
     Options = ComponentsOptions
     needs_model = True
+    rules = RULES
 
     def check(self, outputs: tuple[Modality, ...]) -> None:
         assert self.endpoint is not None
@@ -123,16 +124,12 @@ class ComponentsJudge(Judge):
         rubric = case.rubric
         if not isinstance(rubric, ComponentsRubric):
             raise UsageError(f"judge components: the instructions of task {case.task} have no components")
-        name = self.options.parse or rubric.parse
-        if name not in RULES:
-            raise UsageError(f"judge components: {unknown('parse rule', name, RULES)}")
+        rule = self.rule(rubric)
         prompt = compose(
             rubric.system, rubric.user, {**rubric.values, "components": listed(rubric)}, contents(case)
         )
         attempts = self.options.attempts or rubric.attempts
-        asked = await ask(
-            self.endpoint, case, prompt.messages, lambda reply: RULES[name](reply, rubric), attempts
-        )
+        asked = await ask(self.endpoint, case, prompt.messages, lambda reply: rule(reply, rubric), attempts)
         if asked.verdict is None:
             score = missing(asked, self.label, prompt.changes, rubric.unparsed)
             kinds = {component.kind: None for component in rubric.components}

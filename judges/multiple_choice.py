@@ -11,10 +11,9 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from eval_anything.errors import UsageError
-from eval_anything.judge import Case, Judge
+from eval_anything.judge import Case
 from eval_anything.judges.letters import letter
-from eval_anything.suggest import unknown
+from eval_anything.judges.rules import RuledJudge
 from eval_anything.values import Score
 
 Rule = Callable[[str, Mapping[str, str]], str | None]
@@ -54,29 +53,30 @@ RULES: Mapping[str, Rule] = {"strict": strict, "air": air}
 """By the names that protocols use."""
 
 
-class MultipleChoiceJudge(Judge):
+class MultipleChoiceJudge(RuledJudge[Rule]):
     """1 for the right option, 0 for a wrong one, None where the answer chooses none."""
 
     name = "multiple_choice"
     summary = "the option that an answer chooses against the right one; offline, no model"
     Options = MultipleChoiceOptions
+    rules = RULES
 
     async def score(self, case: Case) -> Score:
         options, right = case.sample.metadata.get("options"), case.sample.metadata.get("answer")
         if not options or not right or not set(right) <= options.keys():
             reason = f"sample {case.sample.id}: no options, or no right one among them"
             return Score(value=None, state="judge_error", reason=reason, judge=self.label)
-        name = self.options.parse or case.rubric.parse
-        if name not in RULES:
-            raise UsageError(f"judge multiple_choice: {unknown('parse rule', name, RULES)}")
-        chosen = RULES[name](case.response.text, options)
-        if chosen is None:
-            return Score(
-                value=case.rubric.unparsed,
-                state="unparsed",
-                reason="the answer chooses no option",
-                judge=self.label,
-            )
+        chosen = self.rule(case.rubric)(case.response.text, options)
+        none = float(chosen is None)
+        if chosen is None and case.rubric.unparsed is None:
+            reason = "the answer chooses no option"
+            return Score(value=None, state="unparsed", reason=reason, judge=self.label)
+        # Where such an answer is a wrong one, nothing is missing: the model answered, and nobody else failed.
+        value = case.rubric.unparsed if chosen is None else float(chosen in right)
         return Score(
-            value=float(chosen in right), state="scored", judge=self.label, details={"chosen": chosen}
+            value=value,
+            state="scored",
+            judge=self.label,
+            details={"chosen": chosen},
+            components={"answers without an option": none},
         )

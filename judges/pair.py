@@ -15,10 +15,10 @@ from typing import Any
 import msgspec
 
 from eval_anything.errors import UsageError
-from eval_anything.judge import Case, Judge, PairRubric, Side
-from eval_anything.judges.asking import Asked, ask
+from eval_anything.judge import Case, PairRubric, Side
+from eval_anything.judges.asking import Asked, Attempts, ask
 from eval_anything.judges.prompting import compose, contents
-from eval_anything.suggest import unknown
+from eval_anything.judges.rules import RuledJudge
 from eval_anything.values import Score, ScoreState, Usage
 
 Ratings = tuple[float | None, float]
@@ -31,7 +31,7 @@ _TWO_NUMBERS = re.compile(rf"[*_`\[(\s]*({_NUMBER})[\s,;]+({_NUMBER})[*_`\])\s.]
 
 
 class PairOptions(msgspec.Struct, frozen=True):
-    attempts: int | None = None
+    attempts: Attempts = None
     """How often a judge without a usable verdict is asked, for each order; the protocol's by default."""
     swap: bool | None = None
     """Whether the judge is asked in both orders; the protocol's by default."""
@@ -113,13 +113,14 @@ RULES: Mapping[str, Rule] = {"strict": strict, "llava": llava, "air": air, "seco
 """By the names that protocols use."""
 
 
-class PairJudge(Judge):
+class PairJudge(RuledJudge[Rule]):
     """The rating of the answer; the reference's own, and who won, are components."""
 
     name = "pair"
     summary = "any model as judge: the answer is rated beside a reference answer"
     Options = PairOptions
     needs_model = True
+    rules = RULES
 
     async def score(self, case: Case) -> Score:
         rubric = case.rubric
@@ -132,19 +133,13 @@ class PairJudge(Judge):
 
     async def _ask(self, case: Case, rubric: PairRubric, order: tuple[Side, Side]) -> Asked[Ratings]:
         assert self.endpoint is not None
-        rule = self._rule(rubric)
+        rule = self.rule(rubric)
         shown = contents(case)
         both = {"reference": rubric.baseline, "response": shown.pop("response")}
         shown |= {"first": both[order[0]], "second": both[order[1]]}
         prompt = compose(rubric.system, rubric.user, rubric.values, shown)
         attempts = self.options.attempts or rubric.attempts
         return await ask(self.endpoint, case, prompt.messages, lambda reply: rule(reply, rubric), attempts)
-
-    def _rule(self, rubric: PairRubric) -> Rule:
-        name = self.options.parse or rubric.parse
-        if name not in RULES:
-            raise UsageError(f"judge pair: {unknown('parse rule', name, RULES)}")
-        return RULES[name]
 
     def _scored(self, rubric: PairRubric, asked: Mapping[tuple[Side, Side], Asked[Ratings]]) -> Score:
         """A sample has a value where every order that was asked has a verdict; each order has its ratings."""

@@ -10,7 +10,7 @@ import re
 import msgspec
 
 from eval_anything.judge import Case, Judge, Rubric
-from eval_anything.judges.asking import ask, missing
+from eval_anything.judges.asking import Attempts, ask, missing
 from eval_anything.judges.media import check_inputs, media_of
 from eval_anything.judges.prompting import judge_prompt
 from eval_anything.values import Modality, Score
@@ -25,7 +25,7 @@ _FORM = {"rating": "[[rating]]", "score": "<Score>: [[n]]"}
 
 
 class RubricOptions(msgspec.Struct, frozen=True):
-    attempts: int | None = None
+    attempts: Attempts = None
     """How often a judge without a usable verdict is asked; the task's protocol by default (AMU: 3)."""
 
 

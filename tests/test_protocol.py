@@ -167,3 +167,14 @@ def test_the_yaml_library_is_loaded_only_by_those_who_read_a_protocol() -> None:
     code = "import sys, eval_anything.protocol; print('yaml' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("lacking", ["{first}", "{second}", "{components}", "{response}", "{response_1}"])
+def test_a_template_that_hides_what_is_rated_is_refused(lacking: str, tmp_path: Path) -> None:
+    from eval_anything.prompts import PromptSet
+
+    for name, text in (("own", f"{{question}} {lacking}"), ("other", "{question}")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "user.md").write_text(text)
+    with pytest.raises(DataError, match="the judge would not see what it rates"):
+        PromptSet(tmp_path / "own", ["user"], tmp_path / "other")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -147,24 +148,45 @@ def open_data(task: Task, source: DataSource) -> Dataset:
 
 
 def _make_tasks(classes: list[type[Task]], config: RunConfig) -> list[Task]:
-    profiles = {
-        "profile" if task == "*" else f"{task}:profile": name for task, name in config.profile.items()
-    }
-    given = TaskOptions("-T", {**profiles, **config.task_options}, [cls.name for cls in classes])
+    names = [cls.name for cls in classes]
+    given = TaskOptions("-T", _with_profiles(config), names)
+    prompts = _prompts(names, config.prompts)
     tasks = []
     for cls in classes:
         options = given.take(cls.name, option_names(cls.Options))
         parsed = parse(cls.Options, options, f"-T, options of task {cls.name}")
-        tasks.append(cls(parsed, _prompts(cls.name, config, alone=len(classes) == 1)))
+        tasks.append(cls(parsed, prompts.get(cls.name)))
     given.check()
     return tasks
 
 
-def _prompts(task: str, config: RunConfig, *, alone: bool) -> Path | None:
-    """The folder with prompts for `task`: of several tasks, each has a folder of its name in it."""
-    if config.prompts is None:
-        return None
-    folder = Path(config.prompts).expanduser()
-    if alone and not (folder / task).is_dir():
-        return folder
-    return folder / task if (folder / task).is_dir() else None
+def _with_profiles(config: RunConfig) -> dict[str, Any]:
+    """Options of tasks, with those of --profile. Raises UsageError where -T names another profile."""
+    options = dict(config.task_options)
+    for task, name in config.profile.items():
+        key = "profile" if task == "*" else f"{task}:profile"
+        if options.setdefault(key, name) != name:
+            raise UsageError(f"--profile {name} and -T {key}={options[key]}: give one of them")
+    return options
+
+
+def _prompts(tasks: list[str], given: str | None) -> dict[str, Path]:
+    """The folder with prompts for each task that has one: of several tasks, those of its name in `given`.
+
+    Raises DataError where there is no folder, or none of them is found in it: the built-in prompts would be
+    taken for those that were asked for.
+    """
+    if given is None:
+        return {}
+    folder = Path(given).expanduser()
+    if not folder.is_dir():
+        raise DataError(f"--prompts: no such folder: {folder}")
+    found = {task: folder / task for task in tasks if (folder / task).is_dir()}
+    if found:
+        return found
+    if len(tasks) > 1:
+        wanted = ", ".join(f"{task}/" for task in tasks)
+        raise DataError(
+            f"--prompts: of several tasks, each has a folder of its name: {folder} holds none of {wanted}"
+        )
+    return {tasks[0]: folder}

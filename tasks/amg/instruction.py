@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from eval_anything.judge import Case, Rubric
-from eval_anything.protocol import ProtocolTask
+from eval_anything.protocol import ProtocolTask, failed_tool
 from eval_anything.records import revision_of
 from eval_anything.stats.aggregate import Means
 from eval_anything.task import Dataset, DataSource
@@ -87,9 +87,8 @@ class Instruction(ProtocolTask):
         """The verdict on an answer without the medium that was asked for: none, where a tool failed."""
         if self.modality == "text" or self.modality in (part_modality(part) for part in response.parts):
             return None
-        if self.modality in response.selected:
-            reason = f"the tool made no {self.modality}"
-            return Score(value=None, state="no_response", reason=reason)
+        if (outage := failed_tool(response, self.modality)) is not None:
+            return outage
         if self.options.missing_media == "skip":
             reason = f"no {self.modality} in the answer (missing_media=skip)"
             return Score(value=None, state="no_response", reason=reason)

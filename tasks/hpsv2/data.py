@@ -76,5 +76,7 @@ def _prompts(folder: Path, published: int | None = None) -> tuple[Prompt, ...]:
         for index, row in enumerate(rows):
             if not isinstance(row, str):
                 raise DataError(f"{path}, row {index}: expected a prompt (text), found {type(row).__name__}")
+            if not row.strip():
+                raise DataError(f"{path}, row {index}: the prompt is empty")
             found.append(Prompt(style=style, index=index, prompt=row))
     return tuple(found)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from eval_anything.errors import DataError
 from eval_anything.judge import Aspect, AspectsRubric, Case
-from eval_anything.protocol import ProfileOptions, ProtocolTask
+from eval_anything.protocol import ProfileOptions, ProtocolTask, failed_tool
 from eval_anything.stats.aggregate import Metric, Tree
 from eval_anything.task import Dataset, DataSource
 from eval_anything.tasks.interleaved_bench import data
@@ -93,7 +93,9 @@ class InterleavedBench(ProtocolTask):
             )
 
     def settled(self, sample: Sample, response: Response) -> Score | None:
-        """No score where every aspect that the instance has is to be left out."""
+        """No score where a tool failed, or where every aspect that the instance has is to be left out."""
+        if (outage := failed_tool(response, "image")) is not None:
+            return outage
         rubric = self._rubric(sample, response)
         if rubric.aspects or rubric.settled:
             return None

@@ -223,3 +223,18 @@ def test_the_cache_verb(text_task: str, tmp_path: Path) -> None:
     assert json.loads(call("cache", "show", cache, "--json").stdout)["responses"] == 4
     assert "removed 4 responses" in call("cache", "clear", cache).stdout
     assert call("cache", "show", cache).returncode == 2
+
+
+def test_prompts_and_profiles_that_would_be_ignored_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = ["run", "--model", "fake/echo", "--data", "synthetic:n=3", "--out", str(tmp_path / "run"), "-q"]
+    two = [*run, "--tasks", "mia_bench,llava_bench_coco"]
+    assert main([*two, "--prompts", str(tmp_path / "nowhere")]) == 2
+    assert "--prompts: no such folder" in capsys.readouterr().err
+    (tmp_path / "user.md").write_text("Mine.")
+    assert main([*two, "--prompts", str(tmp_path)]) == 2
+    assert "holds none of mia_bench/, llava_bench_coco/" in capsys.readouterr().err
+    assert main([*two, "-T", "profile=original", "--profile", "corrected"]) == 2
+    assert "give one of them" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

@@ -93,10 +93,12 @@ def test_the_right_option_is_one_and_a_wrong_one_is_none() -> None:
     assert judged("A", right="AB").value == judged("B", right="AB").value == 1.0
 
 
-def test_an_answer_that_chooses_nothing_is_unparsed_with_or_without_a_number() -> None:
+def test_an_answer_that_chooses_nothing_is_unparsed_or_wrong_as_the_protocol_says() -> None:
     left_out, wrong = judged("hm"), judged("hm", unparsed=0)
     assert (left_out.value, left_out.state) == (None, "unparsed")
-    assert (wrong.value, wrong.state, wrong.reason) == (0, "unparsed", "the answer chooses no option")
+    assert (wrong.value, wrong.state) == (0, "scored"), "a wrong answer is no failure of a judge"
+    assert wrong.components == {"answers without an option": 1.0}
+    assert judged("A").components == {"answers without an option": 0.0}
 
 
 def test_an_option_that_is_not_there_is_wrong_as_published_and_none_where_read_strictly() -> None:

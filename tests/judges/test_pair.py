@@ -135,8 +135,14 @@ def test_any_reply_gives_two_ratings_on_the_scale_or_a_reason(reply: str) -> Non
     assert found is None or all(1 <= rating <= 10 for rating in found)
 
 
+@pytest.mark.parametrize("attempts", [0, -1])
+def test_a_judge_is_asked_at_least_once(attempts: int) -> None:
+    with pytest.raises(UsageError, match="attempts"):
+        judged(RUBRIC, ["8 7"], attempts=attempts)
+
+
 def test_an_unknown_rule_and_a_task_without_a_pair_are_said() -> None:
     with pytest.raises(UsageError, match=r"unknown parse rule 'strikt'; did you mean 'strict'"):
-        judged(RUBRIC, ["8 7"], parse="strikt")
+        PairJudge(PairOptions(parse="strikt"), endpoint(ScriptedJudge([])))  # before anything is asked
     with pytest.raises(UsageError, match="no reference answer to rate beside"):
         judged(Rubric(system="", user="{response}"), ["8 7"])

@@ -190,8 +190,9 @@ def test_corrected(twin: Path, tmp_path: Path, profile: str) -> None:
     result = run(twin, tmp_path / "run", profile, {i: text for i, (text, _, _) in given.items()})
     equal(result, accuracy)
     assert unparsed > 0
-    assert result.headline.n_missing == {"unparsed": unparsed}
-    assert result.headline.n_imputed == unparsed, "wrong answers, and counted as unparsed"
+    assert result.headline.n_missing == {}, "wrong answers: nobody but the model failed"
+    assert result.counts.judge_error_rate == 0
+    assert result.figures["answers without an option"] == pytest.approx(unparsed / len(rows))
 
 
 def test_where_the_published_script_ends_in_an_exception_a_number_is_missing_with_its_reason(

@@ -175,7 +175,7 @@ def test_prompts_can_be_replaced_and_are_part_of_the_identity(tmp_path: Path) ->
     assert replaced.identity() != own.identity()
     assert replaced.prompts["user"] == "{prompt} and {response}"
     (tmp_path / "user.md").write_text("{prompt}")
-    with pytest.raises(DataError, match="the judge would not see the answer"):
+    with pytest.raises(DataError, match="the judge would not see what it rates"):
         InstructionText(own.options, tmp_path)
 
 

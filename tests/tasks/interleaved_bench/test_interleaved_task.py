@@ -214,7 +214,7 @@ def test_prompts_are_replaced_by_files_of_their_names(tmp_path: Path) -> None:
     task = InterleavedBench(InterleavedBenchOptions(), tmp_path)
     assert task.prompts["user"].endswith("Mine.")
     (tmp_path / "user.md").write_text("{question}")
-    with pytest.raises(DataError, match="the judge would not see the answer"):
+    with pytest.raises(DataError, match="the judge would not see what it rates"):
         InterleavedBench(InterleavedBenchOptions(), tmp_path)
 
 
@@ -230,3 +230,13 @@ def test_show_lists_every_difference_of_the_profiles() -> None:
         assert f"{name} (all profiles)" in done.stdout
     for aspect in ASPECTS:
         assert aspect in done.stdout
+
+
+def test_a_tool_that_failed_is_an_outage_and_no_answer_without_an_image() -> None:
+    task = InterleavedBench(InterleavedBenchOptions())
+    sample = Sample(id="1", messages=(Message("user", (Text("Draw."),)),), metadata={"text_free": True})
+    words = (Text("words only"),)
+    outage = task.settled(sample, Response(parts=words, selected=("text", "image")))
+    assert outage is not None
+    assert (outage.value, outage.state, outage.reason) == (None, "no_response", "the tool made no image")
+    assert task.settled(sample, Response(parts=words)) is None, "the model chose words: rated as such"

@@ -185,7 +185,7 @@ def test_the_notebooks_own_prompt_takes_the_place_of_ours(twin: Path, tmp_path: 
         ("def generate_prompt(d):\n    pass", "does not end in a return"),
         ("def generate_prompt(d):\n    return 'a' + weights", "unknown variable 'weights'"),
         ("def generate_prompt(d):\n    return open(d).read()", "something else than texts and variables"),
-        ("def generate_prompt(d):\n    return 'no answer in it'", "the judge would not see the answer"),
+        ("def generate_prompt(d):\n    return 'no answer in it'", "the judge would not see what it rates"),
     ],
 )
 def test_a_notebook_of_another_form_is_named(tmp_path: Path, cell: str, message: str) -> None:

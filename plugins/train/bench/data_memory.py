@@ -56,6 +56,7 @@ def write(path: Path, pairs: int, size: int) -> None:
 
 
 def measure(path: Path) -> None:
+    from eval_anything_train.data.dataset import fingerprint
     from eval_anything_train.data.source import load
     from eval_anything_train.values import Pair
 
@@ -68,7 +69,7 @@ def measure(path: Path) -> None:
     timed("imports", lambda: __import__("eval_anything.media.store"))
     data = timed("first load", lambda: load(str(path), Pair))
     data = timed("second load", lambda: load(str(path), Pair))
-    timed("fingerprint", lambda: data.fingerprint)
+    timed("fingerprint", lambda: fingerprint(data.records))
     timed("all records in order", lambda: sum(len(record.chosen) for record in data.records))
     order = random.Random(0).sample(range(len(data.records)), len(data.records))
     timed("all records at random", lambda: sum(len(data.records[i].chosen) for i in order))

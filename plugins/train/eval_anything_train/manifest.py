@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from eval_anything.models.hf import checkpoint
 from eval_anything.run.directory import versions
 from eval_anything.stores.identity import differences
 from eval_anything_train.checkpoint import write_file
+from eval_anything_train.data.dataset import fingerprint
 from eval_anything_train.methods.base import Training
 from eval_anything_train.session import Session
 from eval_anything_train.settings import FREE, Settings
@@ -85,7 +85,7 @@ def planned(
     folder = method.policy.folder
     digest, whole = checkpoint.digest(folder) if session.main else ("", True)
     parent = Parent(name=settings.model, folder=str(folder), digest=digest, whole=whole)
-    data = data_fingerprint(records) if session.main else ""
+    data = fingerprint(records) if session.main else ""
     return Manifest(
         method=method.name,
         command=tuple(sys.argv),
@@ -162,34 +162,6 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def data_fingerprint(records: Sequence[Record]) -> str:
-    """16 hex digits of the sha256 over all records; media count with their names and sizes.
-
-    Raises DataError naming record and file where a medium is not there.
-    """
-    state = hashlib.sha256()
-    for record in records:
-        content = _with_sizes(msgspec.to_builtins(record), record.id)
-        state.update(msgspec.json.encode(content, order="deterministic") + b"\n")
-    return state.hexdigest()[:16]
-
-
-def _with_sizes(value: Any, record: str) -> Any:
-    """`value` with name and size of each file in place of its path."""
-    if isinstance(value, list | tuple):
-        return [_with_sizes(entry, record) for entry in value]
-    if not isinstance(value, dict):
-        return value
-    if value.get("type") != "file":
-        return {key: _with_sizes(entry, record) for key, entry in value.items()}
-    path = Path(value["path"])
-    try:
-        size = path.stat().st_size
-    except OSError as fault:
-        raise DataError(f"record {record!r}: {path}: {fault.strerror}") from None
-    return {**value, "path": path.name, "size": size}
 
 
 def code_version() -> dict[str, Any] | None:

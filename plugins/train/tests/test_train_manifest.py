@@ -16,7 +16,8 @@ from eval_anything.cli.main import main
 from eval_anything.errors import DataError
 from eval_anything.models.hf import checkpoint
 from eval_anything.values import File, Message, Text
-from eval_anything_train.manifest import code_version, data_fingerprint, read_manifest
+from eval_anything_train.data.dataset import fingerprint
+from eval_anything_train.manifest import code_version, read_manifest
 from eval_anything_train.settings import Lora
 from eval_anything_train.values import Demonstration
 
@@ -29,7 +30,7 @@ def test_a_manifest_says_what_was_done(tmp_path: Path) -> None:
     found = read_manifest(tmp_path / "out")
     assert found == outcome.manifest
     assert (found.method, found.records, found.steps) == ("imitate", 5, 6)
-    assert found.data == data_fingerprint(records)
+    assert found.data == fingerprint(records)
     assert found.parent.digest == checkpoint.digest(model)[0] and found.parent.whole
     assert found.settings["lora"] == {"rank": 2, "alpha": 16.0, "dropout": 0.0, "targets": []}
     assert found.versions.keys() >= {"python", "torch", "transformers", "peft", "eval-anything-train"}
@@ -57,19 +58,19 @@ def one(path: Path, words: str = "What?") -> Demonstration:
 def test_a_fingerprint_is_of_records_and_of_names_and_sizes_of_media(tmp_path: Path) -> None:
     image = tmp_path / "image.png"
     image.write_bytes(png())
-    known = data_fingerprint([one(image)])
+    known = fingerprint([one(image)])
     (tmp_path / "elsewhere").mkdir()
     moved = Path(shutil.copy(image, tmp_path / "elsewhere"))
-    assert data_fingerprint([one(moved)]) == known
-    assert data_fingerprint([one(image, "Which?")]) != known
-    assert data_fingerprint([one(image), one(image)]) != known
+    assert fingerprint([one(moved)]) == known
+    assert fingerprint([one(image, "Which?")]) != known
+    assert fingerprint([one(image), one(image)]) != known
     moved.write_bytes(png() + b"\0")
-    assert data_fingerprint([one(moved)]) != known
+    assert fingerprint([one(moved)]) != known
     other = msgspec.structs.replace(one(image), answer=(Text("red"), File(str(image), "image")))
-    assert data_fingerprint([other]) != known
+    assert fingerprint([other]) != known
     moved.unlink()
     with pytest.raises(DataError, match=r"record 'a': .*elsewhere/image\.png: No such file"):
-        data_fingerprint([one(moved)])
+        fingerprint([one(moved)])
 
 
 def test_something_else_is_no_manifest(tmp_path: Path) -> None:

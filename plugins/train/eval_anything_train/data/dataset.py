@@ -52,16 +52,11 @@ class DataSet(Generic[R]):
     """Short name ("ti2t") of the part of align-anything."""
     synthetic: bool = False
 
-    @functools.cached_property
-    def fingerprint(self) -> str:
-        """The same for the same records, wherever they lie."""
-        return fingerprint(self.records)
-
 
 def fingerprint(records: Iterable[Record]) -> str:
-    """16 hex digits of the sha256 over all records; media count with their names and sizes.
+    """16 hex digits of the sha256 over all records; media count with names and sizes, wherever they lie.
 
-    Raises DataError where a medium is not there.
+    Raises DataError naming record and file where a medium is not there.
     """
     state = hashlib.sha256()
     for record in records:

@@ -13,10 +13,11 @@ from eval_anything.errors import RunConflict, UsageError
 from eval_anything.models.hf import checkpoint
 from eval_anything_train import config
 from eval_anything_train.data import schema, source
+from eval_anything_train.data.dataset import fingerprint
 from eval_anything_train.llf import pairs
 from eval_anything_train.llf.settings import LLFSettings
 from eval_anything_train.loop import Outcome
-from eval_anything_train.manifest import Parent, check_same, data_fingerprint, identity, read_manifest
+from eval_anything_train.manifest import Parent, check_same, identity, read_manifest
 from eval_anything_train.methods.registry import method_class
 from eval_anything_train.settings import Common, Settings
 from eval_anything_train.values import Critiqued
@@ -112,12 +113,12 @@ class Trainings:
         data = source.load(settings.data, method_class(name).takes, limit=settings.limit)
         found, _ = checkpoint.find(settings.model, None, weights=True)
         parent = Parent(name=settings.model, folder=str(found), digest=checkpoint.digest(found)[0])
-        plain = identity(name, settings, data_fingerprint(data.records), parent, old.identity["processes"])
+        plain = identity(name, settings, fingerprint(data.records), parent, old.identity["processes"])
         check_same(folder, old, msgspec.structs.replace(old, identity=plain))
 
     def _check_chosen(self, records: Sequence[Critiqued]) -> None:
         held = source.load(str(self.critiqued), Critiqued).records
-        if data_fingerprint(held) != data_fingerprint(records):
+        if fingerprint(held) != fingerprint(records):
             raise RunConflict(
                 f"{self.critiqued} holds other feedback: data, limit, seed or feedback_share was another"
             )

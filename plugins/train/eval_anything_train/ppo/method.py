@@ -12,9 +12,9 @@ from eval_anything.models.hf import checkpoint
 from eval_anything.values import Modality
 from eval_anything_train.collate import Batch
 from eval_anything_train.data import source
+from eval_anything_train.data.dataset import fingerprint
 from eval_anything_train.encode import TooLongError
 from eval_anything_train.family import family_of
-from eval_anything_train.manifest import data_fingerprint
 from eval_anything_train.methods.base import Training
 from eval_anything_train.methods.sft import SFT
 from eval_anything_train.place import process_device
@@ -97,7 +97,7 @@ class PPO(Training[Prompt, Question]):
         return {
             "reward": self.reward.identity(),
             **({"critic": critic} if critic else {}),
-            **({"ptx_data": data_fingerprint(self.ptx)} if self.ptx else {}),
+            **({"ptx_data": fingerprint(self.ptx)} if self.ptx else {}),
         }
 
     def sampler(self, session: Session, model: torch.nn.Module) -> Sampler:

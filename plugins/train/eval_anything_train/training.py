@@ -62,7 +62,7 @@ def train_one(method: str, settings: Settings, stream: TextIO | None = sys.stder
     folder, _ = checkpoint.find(settings.model, None, weights=True)
     check_modalities(data, folder, settings, kind.takes)
     session = Session(settings)
-    if session.main:
+    if session.main and not (Path(settings.out) / "final").is_dir():  # a finished run writes nothing more
         check_space(folder, len(data.records), settings, session)
     shown = stream if session.main else None
     for note in data.notes if shown else ():

@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import struct
 import subprocess
 import sys
@@ -121,6 +122,17 @@ def test_a_finished_run_is_not_done_again_and_json_is_its_manifest(
     assert json.loads(captured.out) == json.loads((out / "manifest.json").read_text())
     assert "step" not in captured.err
     assert (out / "final" / "model.safetensors").stat() == before
+
+
+def test_a_finished_run_asks_for_no_room(
+    done: dict[str, Any], model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    full = shutil.disk_usage("/")._replace(free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    words = ["train", "sft", "--model", str(model), "--data", DATA, *QUICK, "--quiet", "--out"]
+    assert main([*words, str(done["folder"] / "sft")]) == 0
+    assert main([*words, str(done["folder"] / "new")]) != 0
+    assert "0.0 GB are free" in capsys.readouterr().err
 
 
 def test_another_configuration_is_refused_with_the_difference(

@@ -57,6 +57,7 @@ def train_one(method: str, settings: Settings, stream: TextIO | None = sys.stder
     StorageError where checkpoints would not fit on the disk; see `loop.train` for what comes later.
     """
     kind = method_class(method)
+    kind.check_settings(settings)
     check_out(Path(settings.out))
     data = source.load(settings.data, kind.takes, limit=settings.limit)
     folder, _ = checkpoint.find(settings.model, None, weights=True)

@@ -248,6 +248,18 @@ def test_demonstrations_beside_that_are_too_long_are_said_before_training(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("reward", "message"),
+    [([], "reward: expected the folder of a reward model"), (["--reward", "{model}"], "not a reward model")],
+)
+def test_a_reward_that_is_none_is_said_before_data_and_weights_are_read(
+    reward: list[str], message: str, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--model", str(tmp_path / "nowhere"), "--data", "nothing.jsonl", "--out", str(tmp_path / "out")]
+    assert main(["train", "ppo", *words, *(word.format(model=model) for word in reward), "--quiet"]) == 2
+    assert message in capsys.readouterr().err
+
+
 def _silence() -> bytes:
     head = struct.pack(
         "<4sI4s4sIHHIIHH4sI", b"RIFF", 1636, b"WAVE", b"fmt ", 16, 1, 1, 8000, 16000, 2, 16, b"data", 1600

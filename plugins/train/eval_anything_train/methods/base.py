@@ -40,6 +40,10 @@ class Training(abc.ABC, Generic[R, Item]):
         self.policy = policy
         self.settings = settings
 
+    @classmethod
+    def check_settings(cls, settings: Any) -> None:
+        """What can be known of settings before weights are loaded. Raises UsageError."""
+
     def check(self, record: R) -> None:
         """What can be known of a record before training begins: its media are not decoded. Raises DataError
         naming the record."""

@@ -28,6 +28,7 @@ from eval_anything_train.ppo.rewards import (
     Reward,
     RewardFunction,
     open_reward,
+    reward_folder,
 )
 from eval_anything_train.ppo.rollouts import Question, Sampler, gathered
 from eval_anything_train.ppo.settings import PPOSettings
@@ -72,6 +73,10 @@ class PPO(Training[Prompt, Question]):
         self.ptx = tuple(ptx)
         for record in self.ptx:
             self.imitation.check(record)
+
+    @classmethod
+    def check_settings(cls, settings: PPOSettings) -> None:
+        reward_folder(settings)
 
     def encode(self, record: Prompt) -> Question:
         """Raises TooLongError where the longest answer would not fit."""

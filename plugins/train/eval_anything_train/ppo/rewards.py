@@ -144,12 +144,25 @@ class FunctionReward(Reward):
 
 def open_reward(settings: PPOSettings, policy: Policy, device: str) -> Reward:
     """What `settings.reward` names. Raises UsageError where that is nothing that scores."""
+    folder = reward_folder(settings)
+    if folder is None:
+        return ImageReward(settings.reward, device)
+    return ModelReward(folder, policy, settings, device)
+
+
+def reward_folder(settings: PPOSettings) -> Path | None:
+    """The reward model that `settings.reward` names, None where that is a judge of images.
+
+    Raises UsageError where it names nothing, or a folder that holds no reward model.
+    """
     name = settings.reward
     if not name:
         raise UsageError("reward: expected the folder of a reward model or a judge of images")
-    if "/" in name.partition(":")[0] or local_path(name) is not None:
-        return ModelReward(checkpoint.find(name, None, weights=True)[0], policy, settings, device)
-    return ImageReward(name, device)
+    if "/" not in name.partition(":")[0] and local_path(name) is None:
+        return None
+    folder, _ = checkpoint.find(name, None, weights=True)
+    load_head(folder)
+    return folder
 
 
 def _content(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 
 from eval_anything.board.definition import Limits
@@ -13,11 +12,7 @@ from eval_anything.gate.verdict import unsound
 from eval_anything.group import Measured
 from eval_anything.paired.compare import unlike
 from eval_anything.paired.scores import RunScores, TaskScores
-from eval_anything.results.values import TaskResult
-from eval_anything.stats.aggregate import Metric
-from eval_anything.stats.formula import Points
-from eval_anything.stats.outline import outline
-from eval_anything.stats.sheet import Sheet
+from eval_anything.paired.whole import contradictions, same
 from eval_anything.stores.identity import fingerprint
 
 SYNTHETIC = "synthetic"
@@ -36,11 +31,9 @@ def inconsistent(entry: Entry) -> list[str]:
 
 
 def _contradictions(scores: RunScores) -> Iterator[str]:
-    results = {task.name: task for task in scores.results.tasks}
-    if not scores.tasks:
-        yield "it has no tasks"
-    if list(results) != [task.plan.name for task in scores.tasks]:
-        yield "its results are of other tasks than its scores"
+    found = list(contradictions(scores))
+    yield from found
+    if not scores.tasks or len(scores.results.tasks) != len(scores.tasks):
         return
     kinds = dict.fromkeys(task.plan.data for task in scores.tasks)
     for name in kinds:
@@ -49,41 +42,16 @@ def _contradictions(scores: RunScores) -> Iterator[str]:
     if len(kinds) > 1:
         yield f"its tasks are on different kinds of data: {', '.join(kinds)}"
     for task in scores.tasks:
-        yield from _of_task(task, results[task.plan.name])
+        yield from _of_identity(task)
     yield from _of_groups(scores)
 
 
-def _of_task(task: TaskScores, result: TaskResult) -> Iterator[str]:
+def _of_identity(task: TaskScores) -> Iterator[str]:
     plan = task.plan
     if not plan.identity:
         yield f"{plan.name}: it does not say how it was measured (no identity: an old version made it)"
     elif fingerprint(plan.identity) != plan.fingerprint:
         yield f"{plan.name}: fingerprint {plan.fingerprint} is not that of its settings"
-    if (result.fingerprint, result.data, result.judge) != (plan.fingerprint, plan.data, plan.judge):
-        yield f"{plan.name}: results and plan differ in fingerprint, data or judge"
-    counts = result.counts
-    judged = sum(verdict.outcome is not None for verdict in task.verdicts)
-    scored = sum(verdict.outcome == "scored" for verdict in task.verdicts)
-    if (counts.planned, counts.finished, counts.scored) != (plan.planned, judged, scored):
-        yield f"{plan.name}: its counts of answers are not those of its scores"
-    shown = {metric.name: metric.value for metric in result.metrics}
-    for name, value in _values(task).items():
-        if name not in shown or not _same(shown[name], value):
-            yield f"{plan.name}: {name} is {shown.get(name)}, its scores give {value}"
-            return
-
-
-def _values(task: TaskScores) -> dict[str, float | None]:
-    """Every metric, computed anew; without those that are made of more than scores."""
-    laid = outline(task.plan.aggregation)
-    rows = sorted(task.verdicts, key=lambda row: (row.id, row.repeat))
-    points = Points(Sheet(rows, laid, task.plan.missing))
-
-    def value(metric: Metric) -> float | None:
-        return None if points.why_none(metric) else points.value(metric)
-
-    metrics = [entry.metric for entry in laid.entries]
-    return {m.name: value(m) for m in metrics if not any(leaf.corpus for leaf in m.leaves())}
 
 
 def _of_groups(scores: RunScores) -> Iterator[str]:
@@ -102,14 +70,8 @@ def _of_groups(scores: RunScores) -> Iterator[str]:
             yield f"group {name}: not installed here, so that its numbers cannot be checked"
             continue
         for combined in group.combine(measured):
-            if not _same(shown.get((name, combined.name)), combined.value):
+            if not same(shown.get((name, combined.name)), combined.value):
                 yield f"group {name}: {combined.name} is not what its parts give, {combined.value}"
-
-
-def _same(one: float | None, other: float | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9)
 
 
 def doubtful(entry: Entry, limits: Limits) -> list[str]:

@@ -24,6 +24,8 @@ Labels are JSON lines: {"id": SAMPLE, "label": a number, or "A" (the model's ans
 reference), "B" or "tie"}, with "task" where several tasks have such a sample; a sample may have several.
 For several judges on the same answers, replay a run: run --model replay/RUN/samples_TASK.jsonl."""
 
+_MOST_BINS = 1000
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
@@ -56,6 +58,8 @@ def execute(args: argparse.Namespace) -> int:
     for name, least in (("resamples", 100), ("bins", 1), ("seed", 0)):
         if getattr(args, name) < least:
             raise UsageError(f"--{name} must be at least {least}, not {getattr(args, name)}")
+    if args.bins > _MOST_BINS:
+        raise UsageError(f"--bins must be at most {_MOST_BINS}, not {args.bins}")
     runs = [Path(run).expanduser() for run in args.runs]
     if len({run.resolve() for run in runs}) < len(runs):
         raise UsageError("a run is named twice: its verdicts would agree with themselves")

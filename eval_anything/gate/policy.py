@@ -12,7 +12,8 @@ from eval_anything.errors import UnknownName, UsageError
 from eval_anything.suggest import unknown
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0, le=1e300)]
+Finite = Annotated[float, msgspec.Meta(ge=-1e300, le=1e300)]
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -22,7 +23,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Which metric is compared; empty: the task's headline."""
     tolerated_drop: NotNegative = 0.0
     """A true drop up to this, on the metric's own scale, is no regression."""
-    floor: float | None = None
+    floor: Finite | None = None
     """The candidate's metric must not be below this (above, where lower is better)."""
     detectable: NotNegative | None = None
     """A drop of this size must be one that the samples at hand would show with probability `power`; where
@@ -35,7 +36,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Largest share of verdicts that the judge did not give."""
     max_truncation_rate: Share | None = None
     """Largest share of answers that were cut at the token limit."""
-    max_cost_growth: float | None = None
+    max_cost_growth: Finite | None = None
     """Largest growth of cost (or of output tokens, where no price is known): 0.2 is a fifth more."""
     allow_no_calls: bool = False
     """Judge also where every answer came from a cache, so that the model was never asked."""

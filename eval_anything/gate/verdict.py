@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from statistics import NormalDist
 from typing import Literal
 
 import msgspec
@@ -15,6 +14,7 @@ from eval_anything.paired.power import holm
 from eval_anything.paired.scores import RunScores
 from eval_anything.paired.values import Comparison, MetricChange, TaskComparison
 from eval_anything.results.values import TaskResult
+from eval_anything.results.words import counted
 from eval_anything.suggest import unknown
 
 Outcome = Literal["pass", "regression", "cannot judge"]
@@ -54,17 +54,25 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 def judge(baseline: RunScores, candidate: RunScores, policy: Policy) -> Verdict:
     """A regression found is one whatever else cannot be judged. Raises UsageError for a policy that names a
     task or metric which the runs do not have, DataError where they have no task in common."""
-    terms = Terms(resamples=policy.resamples, seed=policy.seed, alpha=policy.alpha, power=policy.power)
+    tolerated = {task.plan.name: policy.rules(task.plan.name).tolerated_drop for task in candidate.tasks}
+    terms = Terms(
+        resamples=policy.resamples,
+        seed=policy.seed,
+        alpha=policy.alpha,
+        power=policy.power,
+        tolerated=tolerated,
+    )
     found = compare(baseline, candidate, terms)
     known = [task.task for task in found.tasks]
     for name in policy.tasks:
         if name not in known:
             raise UsageError(f"--policy: tasks.{name}: {unknown('task', name, known)}")
     changes = [_metric(task, policy.rules(task.task)) for task in found.tasks]
-    raw = [_p(change, policy.rules(t.task)) for change, t in zip(changes, found.tasks, strict=True)]
+    adjusted = holm([change.p_worse for change in changes])
+    least = policy.alpha / len(found.tasks)
     tasks = [
-        _task(task, change, p, (baseline, candidate), policy)
-        for task, change, p in zip(found.tasks, changes, holm(raw), strict=True)
+        _task(task, change, p, (baseline, candidate), policy, least)
+        for task, change, p in zip(found.tasks, changes, adjusted, strict=True)
     ]
     notes = _notes(found)
     outcomes = {task.outcome for task in tasks} | ({"cannot judge"} if found.only_before else set())
@@ -89,44 +97,53 @@ def _metric(task: TaskComparison, rules: Rules) -> MetricChange:
     return task.metrics[names.index(rules.metric)]
 
 
-def _p(change: MetricChange, rules: Rules) -> float | None:
-    """That the true drop is at most what is tolerated. Without tolerance by exchanged labels, which is exact;
-    with it by the difference's standard error."""
-    if not rules.tolerated_drop:
-        return change.p_worse
-    if change.gain is None or change.error is None:
-        return None
-    short = change.gain + rules.tolerated_drop
-    if change.error == 0:
-        return float(short >= 0)
-    return NormalDist().cdf(short / change.error)
-
-
 def _task(
     task: TaskComparison,
     change: MetricChange,
     p: float | None,
     runs: tuple[RunScores, RunScores],
     policy: Policy,
+    least: float,
 ) -> TaskVerdict:
+    """`least`: the alpha of this task, were all others unchanged."""
     rules = policy.rules(task.task)
     before, after = (_result(run, task.task) for run in runs)
     seen = change.detectable_drop
-    unsure = [*_unlike(task, policy), *unsound(after, rules), *_too_little(task, change, seen, rules)]
-    worse = [*_dropped(change, p, rules, policy.alpha), *_beyond(before, after, rules)]
+    unsure = [
+        *_unlike(task, policy),
+        *unsound(after, rules),
+        *_alone(task, before, rules),
+        *_too_little(task, change, seen, rules, least),
+    ]
+    if rules.floor is not None and _own(after, change) is None:
+        unsure.append(f"{change.name} has no value to hold against the floor of {rules.floor:.4g}")
+    worse = [
+        *_dropped(change, p, policy.alpha),
+        *_floor(after, change, rules),
+        *_beyond(before, after, rules),
+    ]
     outcome: Outcome = (
         "regression" if worse and not _unlike(task, policy) else "cannot judge" if unsure else "pass"
     )
     return TaskVerdict(
         task=task.task,
         outcome=outcome,
-        reasons=worse + unsure,
+        reasons=worse + unsure + _partners(task),
         change=change,
         tolerated_drop=rules.tolerated_drop,
         p=p,
         detectable=seen,
         pairs=task.pairs,
     )
+
+
+def _partners(task: TaskComparison) -> list[str]:
+    kinds = (
+        (task.only_before, "only in the baseline"),
+        (task.only_after, "only in the candidate"),
+        (task.unscored, "without a score in one of the two"),
+    )
+    return [f"{counted(n, 'answer')} {what}: in no difference" for n, what in kinds if n]
 
 
 def _result(run: RunScores, task: str) -> TaskResult:
@@ -165,10 +182,21 @@ def _above(what: str, n: int, of: int, most: float) -> str:
     return ""
 
 
-def _too_little(task: TaskComparison, change: MetricChange, seen: float | None, rules: Rules) -> list[str]:
-    if change.gain is None or seen is None:
+def _alone(task: TaskComparison, before: TaskResult, rules: Rules) -> list[str]:
+    """Answers of the baseline that the candidate does not answer: it is judged on the others."""
+    alone, of = task.only_before + task.unscored, before.counts.planned
+    line = _above("answers of the baseline without a scored partner", alone, of, rules.max_missing_rate)
+    return [line] if line else []
+
+
+def _too_little(
+    task: TaskComparison, change: MetricChange, seen: float | None, rules: Rules, least: float
+) -> list[str]:
+    if change.gain is None or change.error is None:
         return [f"no comparison of {change.name}: {change.reason or 'no pair of scores'}"]
-    if rules.detectable is not None and seen > rules.detectable:
+    if 2.0**-task.clusters > least:
+        return [f"{counted(task.clusters, 'independent sample')}: no drop could be significant"]
+    if rules.detectable is not None and seen is not None and seen > rules.detectable:
         return [
             f"too few samples: with {task.pairs} pairs a drop of {seen:.3g} could be found,"
             f" not one of {rules.detectable:.3g}"
@@ -176,16 +204,24 @@ def _too_little(task: TaskComparison, change: MetricChange, seen: float | None, 
     return []
 
 
-def _dropped(change: MetricChange, p: float | None, rules: Rules, alpha: float) -> list[str]:
-    found = []
+def _dropped(change: MetricChange, p: float | None, alpha: float) -> list[str]:
     if p is not None and p <= alpha and change.gain is not None and change.gain < 0:
-        found.append(f"{change.name} dropped by {-change.gain:.3g} (p = {p:.2g})")
-    if rules.floor is not None and change.after is not None:
-        below = change.after < rules.floor if change.higher_is_better else change.after > rules.floor
-        if below:
-            side = "below" if change.higher_is_better else "above"
-            found.append(f"{change.name} is {change.after:.3g}, {side} the floor of {rules.floor:.3g}")
-    return found
+        return [f"{change.name} dropped by {-change.gain:.3g} (p = {p:.2g})"]
+    return []
+
+
+def _own(after: TaskResult, change: MetricChange) -> float | None:
+    """The candidate's own number, over all of its samples."""
+    return next(metric.value for metric in after.metrics if metric.name == change.name)
+
+
+def _floor(after: TaskResult, change: MetricChange, rules: Rules) -> list[str]:
+    value = _own(after, change)
+    if rules.floor is None or value is None:
+        return []
+    below = value < rules.floor if change.higher_is_better else value > rules.floor
+    side = "below" if change.higher_is_better else "above"
+    return [f"{change.name} is {value:.4g}, {side} the floor of {rules.floor:.4g}"] if below else []
 
 
 def _beyond(before: TaskResult, after: TaskResult, rules: Rules) -> list[str]:

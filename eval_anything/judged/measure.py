@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 from math import log2
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,6 +17,7 @@ from eval_anything.judged.statistics import (
     calibration_error,
     correlations,
     drawn,
+    left_out,
     mean,
     slope,
 )
@@ -96,7 +97,7 @@ def _task(task: TaskSeries, labels: Labels | None, terms: Terms) -> TaskMeasures
         task=task.plan.name,
         synthetic=task.plan.data == "synthetic",
         judges=[_judge(task.plan.name, series, labels, scale, terms) for series in task.series],
-        together=_alphas("alpha of all judges", single, terms.drawing) if len(single) > 1 else [],
+        together=_alphas("alpha of all judges", single) if len(single) > 1 else [],
         notes=notes,
     )
 
@@ -221,11 +222,11 @@ def _by_repeat(series: Series, drawing: Drawing) -> list[Measure]:
     ]
     return [
         mean("self-consistency", shares, [found[0].cluster for found in again], drawing),
-        *_alphas("alpha of repeats", repeats, drawing),
+        *_alphas("alpha of repeats", repeats),
     ]
 
 
-def _alphas(name: str, series: Sequence[Series], drawing: Drawing) -> list[Measure]:
+def _alphas(name: str, series: Sequence[Series]) -> list[Measure]:
     """Over answers; of several verdicts of one judge on an answer the first."""
     import numpy as np
 
@@ -246,8 +247,14 @@ def _alphas(name: str, series: Sequence[Series], drawing: Drawing) -> list[Measu
         table[place] = value
     kept = np.isfinite(table).sum(axis=1) >= 2
     table, where = table[kept], [cluster for cluster, keep in zip(clusters, kept, strict=True) if keep]
-    return [drawn(f"{name}, {level}", _at(level), (table,), where, drawing) for level in _LEVELS]
+    return [_alpha(f"{name}, {level}", table, where, level) for level in _LEVELS]
 
 
-def _at(level: Level) -> Callable[[Floats], float]:
-    return lambda table: alpha(table, level)
+def _alpha(name: str, table: Floats, clusters: Sequence[str], level: Level) -> Measure:
+    """Nothing is said of nominal agreement where no two verdicts are likely to be the same number."""
+    import numpy as np
+
+    given = table[np.isfinite(table)]
+    if level == "nominal" and (given != np.rint(given)).any():
+        return Measure(name=name, value=None, n=len(table), reason="ratings are no whole numbers")
+    return left_out(name, lambda rows: alpha(rows, level), table, clusters)

@@ -7,12 +7,13 @@ slopes and the like, which are no means.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from statistics import NormalDist
 from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
 from eval_anything.errors import MissingExtra
 from eval_anything.judged.values import Bin, Measure
-from eval_anything.stats.bootstrap import Cell, Column, Interval, interval, resample, too_few
+from eval_anything.stats.bootstrap import LEVEL, Cell, Column, Interval, interval, resample, too_few
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     Codes = NDArray[np.int64]
 
 RESAMPLES = 1000
+_GROUPS = 200
+"""Clusters are left out in no more groups than this: more say little and take long."""
 
 
 class Drawing(NamedTuple):
@@ -83,6 +86,32 @@ def drawn(
         draws[i] = statistic(*(column[at] for column in columns))
     span = interval(draws)
     return Measure(name=name, value=value, low=span.low, high=span.high, n=n, reason=span.reason)
+
+
+def left_out(
+    name: str, statistic: Callable[[Floats], float], table: Floats, clusters: Sequence[str]
+) -> Measure:
+    """`statistic` of all rows, with an interval from leaving out groups of clusters in turn (the jackknife:
+    Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 11).
+
+    For numbers that look at pairs of rows: one that is drawn twice would agree with itself.
+    """
+    import numpy as np
+
+    n = len(table)
+    value = statistic(table) if n else float("nan")
+    if not np.isfinite(value):
+        return Measure(name=name, value=None, n=n, reason="no spread in it" if n else "nothing to compare")
+    codes = _codes(clusters) % _GROUPS
+    groups = np.unique(codes)
+    if len(groups) < 2:
+        return Measure(name=name, value=value, n=n, reason=too_few(len(groups)))
+    without = np.array([statistic(table[codes != group]) for group in groups])
+    if not np.isfinite(without).all():
+        return Measure(name=name, value=value, n=n, reason="one group of answers holds all of the spread")
+    error = float(np.sqrt((len(groups) - 1) * without.var()))
+    half = NormalDist().inv_cdf((1 + LEVEL) / 2) * error
+    return Measure(name=name, value=value, low=value - half, high=value + half, n=n)
 
 
 def _codes(clusters: Sequence[str]) -> Codes:

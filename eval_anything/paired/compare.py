@@ -32,7 +32,10 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     resamples: int = RESAMPLES
     seed: int = 0
     alpha: float = 0.05
+    """Of all tasks together."""
     power: float = 0.8
+    tolerated: dict[str, float] = {}
+    """By task: a true drop up to this is none, on the scale of the metric that is looked at."""
 
 
 def compare(before: RunScores, after: RunScores, terms: Terms | None = None) -> Comparison:
@@ -45,7 +48,9 @@ def compare(before: RunScores, after: RunScores, terms: Terms | None = None) -> 
         raise DataError(
             f"no task in common: {', '.join(names)} in the first run, {', '.join(others)} in the second"
         )
-    tasks = [_task(_of(before, name), _of(after, name), terms) for name in shared]
+    # What one task alone would have to show, were all others unchanged (Holm's first step).
+    each = msgspec.structs.replace(terms, alpha=terms.alpha / len(shared))
+    tasks = [_task(_of(before, name), _of(after, name), each) for name in shared]
     adjusted = holm([task.headline.p for task in tasks])
     return Comparison(
         before=before.name,
@@ -82,8 +87,10 @@ def _task(before: TaskScores, after: TaskScores, terms: Terms) -> TaskComparison
     drawn = both.bootstrapped(terms.seed, terms.resamples) if matched.before else None
     swapped = both.exchanged(terms.seed, terms.resamples) if matched.before else None
     clusters = len({v.cluster or v.id for v in matched.before})
+    tolerated = terms.tolerated.get(after.plan.name, 0.0)
     metrics = [
-        _detecting(*_change(both, entry, drawn, swapped), clusters, terms) for entry in both.outline.entries
+        _tested(*_change(both, entry, drawn, swapped), clusters, tolerated, terms)
+        for entry in both.outline.entries
     ]
     better = both.outline.better(both.outline.headline)
     gains = [_gain(a.value, b.value, better) for a, b in zip(matched.before, matched.after, strict=True)]
@@ -136,26 +143,37 @@ def _change(
         return msgspec.structs.replace(found, reason=reason), None
     spread = interval(draws)
     null, _ = both.differences(metric, swapped)
-    gain = found.gain or 0.0
     changed = msgspec.structs.replace(
         found,
         low=spread.low,
         high=spread.high,
         error=_deviation(draws),
-        p=p_value(abs(null), abs(found.difference)),
-        p_worse=p_value(-null if found.higher_is_better else null, -gain),
     )
     return changed, null
 
 
-def _detecting(change: MetricChange, null: "Floats | None", clusters: int, terms: Terms) -> MetricChange:
-    """With the changes that these samples would show."""
-    if null is None or change.error is None:
+def _tested(
+    change: MetricChange, null: "Floats | None", clusters: int, tolerated: float, terms: Terms
+) -> MetricChange:
+    """With its p-values, and the changes that these samples would show.
+
+    A drop is tested against what is tolerated by the same exchanged labels, whose spread the drop itself
+    widens: that is on the side of caution.
+    """
+    if null is None or change.gain is None:
         return change
-    either = threshold(abs(null), terms.alpha)
-    drop = threshold(-null if change.higher_is_better else null, terms.alpha)
-    seen = [None if t is None else detectable(t, change.error, clusters, terms.power) for t in (either, drop)]
-    return msgspec.structs.replace(change, detectable=seen[0], detectable_drop=seen[1])
+    drops = -null if change.higher_is_better else null
+    tested = msgspec.structs.replace(
+        change, p=p_value(abs(null), abs(change.gain)), p_worse=p_value(drops, -change.gain - tolerated)
+    )
+    either, drop = threshold(abs(null), terms.alpha), threshold(drops, terms.alpha)
+    if not change.error or either is None or drop is None:
+        return tested
+    return msgspec.structs.replace(
+        tested,
+        detectable=detectable(either, change.error, clusters, terms.power),
+        detectable_drop=detectable(drop, change.error, clusters, terms.power, tolerated),
+    )
 
 
 def _deviation(draws: "Floats") -> float:

@@ -13,24 +13,29 @@ if TYPE_CHECKING:
 _SAME = 1e-12
 
 
-def detectable(threshold: float, error: float, clusters: int, power: float = 0.8) -> float:
+def detectable(
+    threshold: float, error: float, clusters: int, power: float = 0.8, tolerated: float = 0.0
+) -> float:
     """The smallest true change that a test finds with probability `power`.
 
-    threshold * sqrt(1 + (threshold / error + z)^2 / clusters) + z * error, z the normal quantile of `power`,
-    `error` the standard error of the difference (Bloom, "Minimum Detectable Effects", Evaluation Review 19,
-    1995). The root makes up for the change's own part in the spread of exchanged labels.
+    tolerated + threshold * sqrt(1 + ((tolerated + threshold) / error + z)^2 / clusters) + z * error, z the
+    normal quantile of `power`, `error` the standard error of the difference (Bloom, "Minimum Detectable
+    Effects", Evaluation Review 19, 1995). The root makes up for the change's own part in the spread of
+    exchanged labels.
     """
     z = NormalDist().inv_cdf(power)
-    if not error:
-        return threshold
-    return threshold * math.sqrt(1 + (threshold / error + z) ** 2 / max(clusters, 1)) + z * error
+    return (
+        tolerated
+        + threshold * math.sqrt(1 + ((tolerated + threshold) / error + z) ** 2 / clusters)
+        + z * error
+    )
 
 
 def threshold(null: Floats, alpha: float) -> float | None:
     """What an observed change must exceed for p <= alpha, given its draws without a change.
 
     Scores of few values give changes of few values: half of the step to the next one is added. None where
-    there are too few draws for any p to be so small.
+    no p can be so small: too few draws, or so few clusters that the largest change is drawn too often.
     """
     import numpy as np
 
@@ -40,7 +45,7 @@ def threshold(null: Floats, alpha: float) -> float | None:
         return None
     at = float(known[rank])
     above = known[known > at + _SAME * max(1.0, abs(at))]
-    return at + (float(above.min()) - at) / 2 if len(above) else at
+    return at + (float(above.min()) - at) / 2 if len(above) else None
 
 
 def p_value(null: Floats, observed: float) -> float | None:

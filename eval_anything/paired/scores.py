@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from eval_anything.errors import DataError
+from eval_anything.paired.whole import contradictions
 from eval_anything.results.results import JOURNAL, MANIFEST, load, write_atomically
 from eval_anything.results.scan import scan
 from eval_anything.results.values import Results
@@ -50,6 +51,8 @@ def read(path: Path) -> RunScores:
         raise DataError(f"{path}: not a baseline file of this version: {fault}") from None
     if found.format != FORMAT:
         raise DataError(f"{path}: a baseline of format {found.format}, this version reads {FORMAT}")
+    for wrong in contradictions(found):
+        raise DataError(f"{path}: damaged, or changed by hand: {wrong}")
     return found
 
 

@@ -22,9 +22,10 @@ class MetricChange(msgspec.Struct, frozen=True, kw_only=True):
     p: float | None = None
     """Two-sided, from labels exchanged within clusters."""
     p_worse: float | None = None
-    """One-sided: that the second run is no worse."""
+    """One-sided: that the second run is worse by no more than what is tolerated."""
     detectable: float | None = None
-    """The smallest true change, either way, that would be found with the comparison's power."""
+    """The smallest true change, either way, that would be found with the comparison's power; None also where
+    no change could be found, or where nothing varies."""
     detectable_drop: float | None = None
     """The smallest true drop that a one-sided test would find with it."""
     reason: str = ""

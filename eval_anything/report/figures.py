@@ -40,9 +40,10 @@ def _metrics(name: str, runs: Sequence[TaskOfRun]) -> str:
     several = len(runs) > 1
     items = [
         plots.Bar(f"{m.name} ({run.run})" if several else m.name, m.value, m.low, m.high, series)
-        for k, m in enumerate(runs[0].result.metrics)
+        for metric in dict.fromkeys(m.name for run in runs for m in run.result.metrics)
         for series, run in enumerate(runs)
-        for m in run.result.metrics[k : k + 1]
+        for m in run.result.metrics
+        if m.name == metric
     ]
     first = runs[0].result.headline
     return plots.bars(items, first.scale_low, first.scale_high, f"{name}: metrics with 95 % intervals")

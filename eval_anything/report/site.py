@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from eval_anything.errors import UsageError
 from eval_anything.report.figures import TaskOfRun
 from eval_anything.report.folder import write_folder
 from eval_anything.report.frame import Link, Site
@@ -22,9 +23,11 @@ _ASSETS = ("style.css", "page.js", "samples.js")
 def build_report(folders: Sequence[Path], out: Path) -> Path:
     """Write the report of one or several runs to the folder `out`; returns its first page.
 
-    A report that is there already is replaced. Raises UsageError where `out` is anything else, DataError for
-    damaged runs, StorageError where it cannot be written.
+    A report that is there already is replaced. Raises UsageError where `out` is anything else, or a run is
+    named twice, DataError for damaged runs, StorageError where it cannot be written.
     """
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise UsageError("a run is named twice")
     return write_folder(out, MARK, "report", lambda staging: _fill(staging, folders)) / "index.html"
 
 
@@ -64,7 +67,9 @@ def _task(site: Site, task: str, short: str, runs: list[Run], found: list[tuple[
 
 
 def _names(folders: Sequence[Path], models: Sequence[str]) -> list[str]:
-    """The models' names where they are different, else the folders'."""
-    if len(set(models)) == len(models):
-        return list(models)
-    return [folder.resolve().name for folder in folders]
+    """The models' names where they are different, else the folders', else their paths."""
+    paths = [str(folder) for folder in folders]
+    for names in (list(models), [folder.resolve().name for folder in folders], paths):
+        if len(set(names)) == len(names):
+            return names
+    return [f"{path} ({number})" for number, path in enumerate(paths, 1)]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -59,11 +60,13 @@ def test_every_format_is_printed(folder: Path, format: Format, capsys: pytest.Ca
 def test_html_is_a_folder_of_pages(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(folder), "--format", "html"]) == 0
     assert (folder / "report" / "index.html").is_file()
-    assert main(["report", str(folder), str(folder), "--format", "html"]) == 2
+    other = shutil.copytree(folder, tmp_path / "later" / folder.name)
+    assert main(["report", str(folder), str(other), "--format", "html"]) == 2
     assert "name a folder with --out" in capsys.readouterr().err
-    assert (
-        main(["report", str(folder), str(folder), "--format", "html", "--out", str(tmp_path / "site")]) == 0
-    )
+    site = ["--format", "html", "--out", str(tmp_path / "site")]
+    assert main(["report", str(folder), str(folder), *site]) == 2
+    assert "is named twice" in capsys.readouterr().err
+    assert main(["report", str(folder), str(other), *site]) == 0
     assert (tmp_path / "site" / "samples" / "amu.html").is_file()
 
 

@@ -178,3 +178,89 @@ def test_the_verb(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert main(["compare", str(baseline), str(worse), "--format", "md"]) == 0
     assert "| AMU" in capsys.readouterr().out
     assert main(["compare", str(base), str(worse), "--resamples", "5"]) == 2
+
+
+def fewer(folder: Path, n: int, shift: float = 0.0) -> Path:
+    """A run of the first `n` samples alone."""
+    folder.mkdir()
+    files = RunFiles(folder)
+    files.manifest(files.plan(planned=n))
+    for i, value in enumerate((HARD + shift)[:n].tolist()):
+        files.response(f"s{i:03}", usage=Usage(requests=1))
+        files.score(f"s{i:03}", value)
+    return files.save()
+
+
+def test_too_few_samples_for_any_alarm_pass_nothing(tmp_path: Path) -> None:
+    found = verdict(fewer(tmp_path / "a", 4), fewer(tmp_path / "b", 4, -3.0))
+    assert found.outcome == "cannot judge"
+    assert "4 independent samples: no drop could be significant" in found.tasks[0].reasons
+    assert verdict(fewer(tmp_path / "c", 5), fewer(tmp_path / "d", 5, -3.0)).outcome == "regression"
+
+
+def test_a_candidate_that_answers_half_is_not_judged_on_the_other_half(base: Path, tmp_path: Path) -> None:
+    half = fewer(tmp_path / "half", N // 2)
+    found = verdict(base, half)
+    assert found.outcome == "cannot judge"
+    assert "answers of the baseline without a scored partner: 100 of 200" in found.tasks[0].reasons[0]
+    assert "100 answers only in the baseline: in no difference" in found.tasks[0].reasons
+
+
+def test_a_floor_is_held_against_the_candidates_own_number(base: Path, tmp_path: Path) -> None:
+    baseline, whole = fewer(tmp_path / "few", 20), run(tmp_path / "whole", 0.0, 2)
+    own = next(m.value for m in read(whole).results.tasks[0].metrics)
+    paired = verdict(baseline, whole).tasks[0].change.after
+    assert own is not None and paired is not None and own != paired
+    between = Rules(floor=(own + paired) / 2)
+    assert (verdict(baseline, whole, between).outcome == "regression") == (own < paired)
+
+
+def test_a_tolerated_drop_widens_what_can_be_found(base: Path, tmp_path: Path) -> None:
+    same = run(tmp_path / "same", 0.0, 2)
+    strict, tolerant = (verdict(base, same, Rules(tolerated_drop=t)).tasks[0] for t in (0.0, 0.5))
+    assert strict.detectable is not None and tolerant.detectable is not None
+    assert tolerant.detectable > strict.detectable + 0.5
+
+
+def test_equal_runs_pass_and_promise_nothing(base: Path) -> None:
+    found = verdict(base, base)
+    assert (found.outcome, found.tasks[0].detectable) == ("pass", None)
+
+
+@pytest.mark.parametrize("rule", ["floor = nan", "max_cost_growth = nan", "tolerated_drop = inf"])
+def test_rules_are_numbers(rule: str, tmp_path: Path) -> None:
+    path = tmp_path / "gate.toml"
+    path.write_text(f"[defaults]\n{rule}\n")
+    with pytest.raises(UsageError, match=r"gate\.toml"):
+        read_policy(path)
+
+
+def test_damaged_baselines_and_unsound_ones_are_refused(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved = tmp_path / "baseline.json"
+    assert main(["gate", "--candidate", str(base), "--save-baseline", str(saved)]) == 0
+    whole = json.loads(saved.read_text())
+    for damage in ("tasks", "value"):
+        edited = json.loads(saved.read_text())
+        if damage == "tasks":
+            edited["results"]["tasks"] = []
+        else:
+            edited["tasks"][0]["verdicts"][3]["value"] = 9.5
+        bad = tmp_path / f"{damage}.json"
+        bad.write_text(json.dumps(edited))
+        capsys.readouterr()
+        assert main(["gate", "--baseline", str(bad), "--candidate", str(base)]) == 2
+        assert "damaged, or changed by hand" in capsys.readouterr().err
+    assert whole["format"] == 1
+    unfinished = run(tmp_path / "unfinished", planned=400)
+    assert main(["gate", "--candidate", str(unfinished), "--save-baseline", str(tmp_path / "no.json")]) == 3
+    assert not (tmp_path / "no.json").exists()
+
+
+def test_files_that_cannot_be_written_are_said_before_judging(base: Path, tmp_path: Path) -> None:
+    nowhere = str(tmp_path / "nowhere" / "x.xml")
+    worse = run(tmp_path / "worse", -1.0, 2)
+    arguments = ["gate", "--baseline", str(base), "--candidate", str(worse)]
+    assert main([*arguments, "--junit", nowhere]) == 2
+    assert main([*arguments, "--junit", str(tmp_path)]) == 1, "a folder: not written, and still a regression"

@@ -44,3 +44,33 @@ def test_full_agreement_is_one_and_chance_is_none() -> None:
 def test_without_variety_or_pairs_there_is_no_number() -> None:
     assert np.isnan(alpha(np.ones((4, 2)), "ordinal"))
     assert np.isnan(alpha(np.array([[1.0, _], [_, 2.0]]), "nominal"))
+
+
+def test_an_interval_is_about_its_number_and_covers_the_truth() -> None:
+    """Units drawn twice must not be taken for agreement: bootstrap intervals lay beside their own numbers."""
+    from eval_anything.judged.measure import _alpha
+
+    rng = np.random.default_rng(1)
+
+    def rated(n: int) -> np.ndarray:
+        truth = rng.normal(5.5, 2, n)
+        return np.clip(np.rint(truth[:, None] + rng.normal(0, 1, (n, 2))), 1, 10)
+
+    true = alpha(rated(200_000), "ordinal")
+    covered = 0
+    for _ in range(200):
+        table = rated(80)
+        found = _alpha("a", table, [str(i) for i in range(80)], "ordinal")
+        assert found.value == pytest.approx(alpha(table, "ordinal"))
+        assert found.low is not None and found.high is not None and found.value is not None
+        assert found.low <= found.value <= found.high
+        covered += found.low <= true <= found.high
+    assert 180 <= covered <= 200
+
+
+def test_nominal_agreement_of_ratings_that_are_no_whole_numbers_is_not_told() -> None:
+    from eval_anything.judged.measure import _alpha
+
+    table = np.random.default_rng(0).normal(size=(30, 2))
+    found = _alpha("a", table, [str(i) for i in range(30)], "nominal")
+    assert (found.value, found.reason) == (None, "ratings are no whole numbers")

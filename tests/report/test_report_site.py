@@ -105,6 +105,18 @@ def test_a_report_replaces_itself_and_nothing_else(runs: list[Path], tmp_path: P
     assert (mine / "thesis.tex").is_file()
 
 
+def test_runs_are_told_apart_and_none_is_named_twice(runs: list[Path], tmp_path: Path) -> None:
+    import shutil
+
+    for place in ("one", "two"):
+        shutil.copytree(runs[0], tmp_path / place / "run")
+    both = [tmp_path / "one" / "run", tmp_path / "two" / "run"]
+    text = (build_report(both, tmp_path / "site")).read_text()
+    assert all(str(folder) in text for folder in both)
+    with pytest.raises(UsageError, match="named twice"):
+        build_report([runs[0], runs[0]], tmp_path / "again")
+
+
 def hostile_run(folder: Path) -> Path:
     folder.mkdir()
     files = RunFiles(folder)

@@ -18,7 +18,7 @@ from eval_anything.synth.scene import Scene
 from eval_anything.task import DataSource
 from eval_anything.tasks.interleaved_bench.task import InterleavedBench, InterleavedBenchOptions
 from eval_anything.tasks.interleaved_bench.twin import Truth, read_truth, write_twin
-from eval_anything.values import File, Text
+from eval_anything.values import File, Message, Response, Sample, Text
 
 ASPECTS = ("text_quality", "perceptual_quality", "image_coherence", "text_image_coherence", "helpfulness")
 Answerer = Callable[[Truth], tuple[list[str], list[Scene]]]

@@ -61,7 +61,7 @@ class TextProtocolAgent(Agent):
         stopped = ""
         try:
             async with asyncio.timeout(self.options.timeout_s):
-                reply = await model.ask(templates.instructed(request, self._system(request)))
+                reply = await model.ask(templates.instructed(request, self.system(request)))
                 transcript.heard(reply)
                 pieces = self._pieces(reply, request, transcript)
                 calls = [piece for piece in pieces if isinstance(piece, Asked)]
@@ -77,7 +77,8 @@ class TextProtocolAgent(Agent):
         chosen: set[Modality] = {p.modality if isinstance(p, Asked) else "text" for p in pieces}
         return transcript.response(parts, chosen, stopped)
 
-    def _system(self, request: Request) -> str:
+    def system(self, request: Request) -> str:
+        """The system prompt for `request`: its form has a slot for each modality that is asked for."""
         lines = self._prompts["slots"].splitlines()
         asked = [MARKERS[modality] for modality in request.output_modalities]
         slots = "\n".join(line for line in lines if line.startswith(tuple(asked)))

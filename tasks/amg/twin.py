@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -77,7 +77,11 @@ def write_selection(out: Path, n: int | None, seed: int) -> None:
 
 def prompt_scene(modality: Modality, i: int, seed: int) -> Scene:
     """What prompt `i` asks for: the scene behind its questions."""
-    rng = Random(f"scene {modality} {seed} {i}")
+    return draw(modality, Random(f"scene {modality} {seed} {i}"))
+
+
+def draw(modality: Modality, rng: Random) -> Scene:
+    """A scene for a prompt of this modality to ask for."""
     if modality == "audio":
         return Scene(objects=(), sounds=draw_sounds(rng, rng.randint(2, 5)))
     if modality == "text":
@@ -88,7 +92,7 @@ def prompt_scene(modality: Modality, i: int, seed: int) -> Scene:
 def _rows(modality: Modality, i: int, seed: int) -> Iterable[dict[str, Any]]:
     """The rows of one prompt: one, or one for each of its questions."""
     drawn, rng = prompt_scene(modality, i, seed), Random(f"words {modality} {seed} {i}")
-    key = {"prompt_id": f"{modality}-{i + 1:04d}", "prompt": _PROMPTS[modality](drawn, rng)}
+    key = {"prompt_id": f"{modality}-{i + 1:04d}", "prompt": PROMPTS[modality](drawn, rng)}
     if modality in ("text", "image"):
         return [key]
     about: About = "audio" if modality == "audio" else "video"
@@ -163,12 +167,13 @@ def _video_prompt(drawn: Scene, rng: Random) -> str:
     )
 
 
-_PROMPTS: dict[Modality, Callable[[Scene, Random], str]] = {
+PROMPTS: dict[Modality, Callable[[Scene, Random], str]] = {
     "text": _text_prompt,
     "image": _image_prompt,
     "audio": _audio_prompt,
     "video": _video_prompt,
 }
+"""What asks for a scene in each modality."""
 
 
 def _instructions(size: int, seed: int) -> list[dict[str, Any]]:
@@ -181,23 +186,32 @@ def _instructions(size: int, seed: int) -> list[dict[str, Any]]:
         rng = Random(f"instruction {seed} {draw}")
         draw += 1
         combination = wanted[len(rows)]
-        text = f"{_setting(rng)} {rng.choice(_REQUESTS[combination])}"
+        text = instruction(combination, rng).text
         uid = hashlib.sha256(json.dumps(text).encode()).hexdigest()
         votes = _votes(combination, rng)
         rows.setdefault(uid, {"instruction_uid": uid, "instruction": text, "selection": votes})
     return list(rows.values())
 
 
-def _setting(rng: Random) -> str:
+class Instruction(NamedTuple):
+    """A request about something that can be told, seen and heard."""
+
+    scene: Scene
+    text: str
+
+
+def instruction(wanted: str, rng: Random) -> Instruction:
+    """A request whose wording asks for the combination `wanted` ("ti")."""
     drawn = scene(rng, objects=rng.randint(1, 3), sounds=rng.randint(1, 3))
     shown, heard = objects_phrase(drawn), sounds_phrase(drawn.sounds)
-    return rng.choice(
+    setting = rng.choice(
         (
             f"Imagine a place with {shown}, where one hears {heard}.",
             f"There is a game that shows {shown} and plays {heard}.",
             f"In a dream I saw {shown}, and I heard {heard}.",
         )
     )
+    return Instruction(drawn, f"{setting} {rng.choice(_REQUESTS[wanted])}")
 
 
 def _votes(wanted: str, rng: Random) -> dict[str, float]:

@@ -7,7 +7,7 @@ whole run can be tried, tested and timed with no download. Its answers are noise
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ _WORDS = [
 ]
 # fmt: on
 
-_SPECIAL = {
+SPECIAL = {
     "image_token": "<|IMAGE|>",
     "audio_token": "<|AUDIO|>",
     "video_token": "<|VIDEO|>",
@@ -51,6 +51,22 @@ _TEMPLATE = (
 
 _PIXELS = {"shortest_edge": 96 * 96, "longest_edge": 96 * 96}  # area: a square image becomes 6 x 6 patches
 
+# The omni processor has a video size of its own that outranks the video processor's; the tokenizer's init
+# arguments outrank both, and without them eight small frames become hundreds of tokens.
+INIT: dict[str, Any] = {"model_max_length": 32768, "size": _PIXELS, "do_sample_frames": False}
+"""What its tokenizer is made with."""
+
+_TEXT: dict[str, Any] = {
+    "hidden_size": 192,
+    "intermediate_size": 384,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 2,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 6, 6]},
+    "initializer_range": 0.1,
+    "tie_word_embeddings": False,
+}
+
 
 def byte_tokenizer(words: Sequence[str], special: dict[str, str], **init: Any) -> Any:
     """A byte-level BPE tokenizer built by rule, not trained: any text round-trips, the same on each machine.
@@ -58,8 +74,7 @@ def byte_tokenizer(words: Sequence[str], special: dict[str, str], **init: Any) -
     `words` become single tokens (with the space before them); `special` maps attribute names of the tokenizer
     ("image_token") to token strings; `init` goes to the tokenizer's constructor and is saved with it.
     """
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     space = "\u0120"  # how the byte-level alphabet writes a space
     vocab = {symbol: i for i, symbol in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
@@ -74,6 +89,28 @@ def byte_tokenizer(words: Sequence[str], special: dict[str, str], **init: Any) -
     tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=merges))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
+    return with_special(tokenizer, special, **init)
+
+
+def learnt(texts: Iterable[str], size: int) -> Any:
+    """A byte-level BPE of the `tokenizers` library with `size` tokens, learnt from `texts`: any text
+    round-trips."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def with_special(tokenizer: Any, special: dict[str, str], **init: Any) -> Any:
+    """A tokenizer of the `tokenizers` library as transformers has it, with the tokens for turns and media."""
+    from tokenizers import AddedToken
+    from transformers import PreTrainedTokenizerFast
+
     tokenizer.add_special_tokens(
         [AddedToken(t, special=True, normalized=False) for t in (_PAD, _START, _END, *special.values())]
     )
@@ -87,21 +124,23 @@ def byte_tokenizer(words: Sequence[str], special: dict[str, str], **init: Any) -
     )
 
 
-def _config(tokenizer: Any) -> Any:
+def omni_config(tokenizer: Any, text: dict[str, Any], audio: dict[str, Any] | None = None) -> Any:
+    """The configuration of a thinker for 96 x 96 pixels and 3 seconds; `text` and `audio` are what its language
+    model and its audio encoder have otherwise than what stands here."""
     from transformers import Qwen2_5OmniThinkerConfig
 
-    ids = {name: tokenizer.convert_tokens_to_ids(token) for name, token in _SPECIAL.items()}
+    ids = {name: tokenizer.convert_tokens_to_ids(token) for name, token in SPECIAL.items()}
     return Qwen2_5OmniThinkerConfig(
         audio_config={
             "d_model": 128,
             "encoder_layers": 3,
             "encoder_attention_heads": 4,
             "encoder_ffn_dim": 384,
-            "initializer_range": 0.15,  # with the usual 0.02 the answer hardly depends on the sound
             "num_mel_bins": 40,
             "n_window": 48,
             "max_source_positions": 128,
-            "output_dim": 192,
+            "output_dim": text["hidden_size"],
+            **(audio or {}),
         },
         vision_config={
             "depth": 4,
@@ -113,21 +152,14 @@ def _config(tokenizer: Any) -> Any:
             "temporal_patch_size": 2,
             "window_size": 96,
             "fullatt_block_indexes": [0, 1, 2, 3],
-            "out_hidden_size": 192,
+            "out_hidden_size": text["hidden_size"],
         },
         text_config={
             "vocab_size": len(tokenizer),
-            "hidden_size": 192,
-            "intermediate_size": 384,
-            "num_hidden_layers": 4,
-            "num_attention_heads": 6,
-            "num_key_value_heads": 2,
             "max_position_embeddings": 32768,
-            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 6, 6]},
-            "initializer_range": 0.1,
-            "tie_word_embeddings": False,
             "pad_token_id": tokenizer.pad_token_id,
             "eos_token_id": tokenizer.eos_token_id,
+            **text,
         },
         image_token_id=ids["image_token"],
         audio_token_id=ids["audio_token"],
@@ -138,11 +170,12 @@ def _config(tokenizer: Any) -> Any:
         audio_end_token_id=ids["audio_eos_token"],
         position_id_per_seconds=1,
         seconds_per_chunk=2,
-        tie_word_embeddings=False,
+        tie_word_embeddings=text["tie_word_embeddings"],
     )
 
 
-def _processor() -> Any:
+def omni_processor(tokenizer: Any) -> Any:
+    """The processor that belongs to it; `tokenizer` has SPECIAL and SIZE."""
     from transformers import (
         Qwen2_5OmniProcessor,
         Qwen2VLImageProcessor,
@@ -150,9 +183,6 @@ def _processor() -> Any:
         WhisperFeatureExtractor,
     )
 
-    # The omni processor has a video size of its own that outranks the video processor's; the tokenizer's init
-    # arguments outrank both, and without them eight small frames become hundreds of tokens.
-    tokenizer = byte_tokenizer(_WORDS, _SPECIAL, model_max_length=32768, size=_PIXELS, do_sample_frames=False)
     patches = {"patch_size": 16, "temporal_patch_size": 2, "merge_size": 2, "size": _PIXELS}
     return Qwen2_5OmniProcessor(
         image_processor=Qwen2VLImageProcessor(**patches),
@@ -170,8 +200,10 @@ def build(folder: Path) -> None:
     import torch
     from transformers import GenerationConfig, Qwen2_5OmniThinkerForConditionalGeneration
 
-    processor = _processor()
-    config = _config(processor.tokenizer)
+    tokenizer = byte_tokenizer(_WORDS, SPECIAL, **INIT)
+    processor = omni_processor(tokenizer)
+    # Usual ranges of fresh weights would make answers that hardly depend on the prompt.
+    config = omni_config(tokenizer, _TEXT, {"initializer_range": 0.15})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         model = Qwen2_5OmniThinkerForConditionalGeneration(config)

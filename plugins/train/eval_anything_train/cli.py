@@ -12,7 +12,7 @@ from eval_anything.cli.main import Parser
 from eval_anything_train import config, flags, presets
 from eval_anything_train.examples import EXAMPLES as OF_METHODS
 from eval_anything_train.fields import fields
-from eval_anything_train.settings import Common, Settings
+from eval_anything_train.settings import Common, Settings, Workplace
 
 SUMMARY = "Train all-modality models on preferences and language feedback; `run` scores OUT/final."
 EXAMPLES = """  eval-anything train dpo --model llava-hf/llava-1.5-7b-hf --data align-anything:ti2t \\
@@ -39,6 +39,8 @@ _METHODS = {
     "kto": "answers that are good or bad; of pairs, both as single ones",
     "simpo": "pairs without a reference model, by average log-probabilities",
     "orpo": "imitation and pairs in one, without a reference model",
+    "scenes": "a small omni model from scratch on synthetic scenes, and its examination",
+    "synergy": "a small synergy judge from scratch on synthetic preferences, and its examination",
 }
 _WHAT = ("model", "data", "out", "limit")
 
@@ -56,12 +58,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         methods.add_parser(name, help=_METHODS[name], method=name)
 
 
+def _given(method: str) -> str:
+    whole = {"model": "--model PATH_OR_ID", "data": "--data DATA", "out": "--out DIR"}
+    return " ".join(text for name, text in whole.items() if name in fields(config.settings_class(method)))
+
+
 class MethodParser(Parser):
     """The options of one method, made when it is that method's turn."""
 
     def __init__(self, *, method: str, **given: Any) -> None:
         super().__init__(
-            usage=f"eval-anything train {method} --model PATH_OR_ID --data DATA --out DIR [settings]",
+            usage=f"eval-anything train {method} {_given(method)} [settings]",
             description=f"{_METHODS[method][0].upper()}{_METHODS[method][1:]}.",
             epilog=f"examples:\n{OF_METHODS[method]}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -85,14 +92,16 @@ class MethodParser(Parser):
         self._filled = True
         own = config.settings_class(self.method)
         known, subtasks = fields(own), presets.subtasks(self.method)
+        given = [name for name in _WHAT if name in known]
         # What is learnt, and how, before where it happens.
         shared = sorted(fields(Settings), key=lambda name: name in fields(Common))
-        what = flags.add_flags(self, "what is trained, and on what", own, _WHAT)
-        what.add_argument(
-            "--preset",
-            metavar="SUBTASK",
-            help=f"settings of the paper's tables: {', '.join(subtasks)}; those given here win",
-        )
+        what = flags.add_flags(self, "what is trained, and on what", own, given)
+        if subtasks:
+            what.add_argument(
+                "--preset",
+                metavar="SUBTASK",
+                help=f"settings of the paper's tables: {', '.join(subtasks)}; those given here win",
+            )
         what.add_argument("--config", metavar="FILE.yaml", help="settings from a file; those given here win")
         flags.add_flags(self, "settings of this method", own, [n for n in known if n not in shared])
         rest = [n for n in shared if n in known and n not in _WHAT]
@@ -115,13 +124,13 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
-def settings_of(args: argparse.Namespace) -> Common:
+def settings_of(args: argparse.Namespace) -> Workplace:
     """The settings of a parsed command line. Raises UsageError."""
     own = config.settings_class(args.method)
     return config.assemble(own, _layers(args, own), f"train {args.method}")
 
 
-def _layers(args: argparse.Namespace, own: type[Common]) -> list[config.Layer]:
+def _layers(args: argparse.Namespace, own: type[Workplace]) -> list[config.Layer]:
     """From the lowest to the highest: preset, file, flags."""
     written: dict[str, Any] = {}
     if args.config:
@@ -129,7 +138,8 @@ def _layers(args: argparse.Namespace, own: type[Common]) -> list[config.Layer]:
 
         written = read_mapping(Path(args.config))
     named = written.pop("preset", None)
-    subtask = args.preset if args.preset is not None else named
+    asked = getattr(args, "preset", None)
+    subtask = named if asked is None else asked
     preset = {} if subtask in (None, "") else presets.preset(args.method, subtask)
     return [
         config.Layer(preset, f"preset {subtask}"),

@@ -14,9 +14,9 @@ import msgspec
 from eval_anything.errors import UnknownName, UsageError
 from eval_anything.suggest import unknown
 from eval_anything_train.fields import Field, fields
-from eval_anything_train.settings import Common
+from eval_anything_train.settings import Workplace
 
-C = TypeVar("C", bound=Common)
+C = TypeVar("C", bound=Workplace)
 _SETTINGS = {
     "sft": "settings:Settings",
     "feedback": "settings:Settings",
@@ -27,17 +27,19 @@ _SETTINGS = {
     "kto": "methods.settings:KTOSettings",
     "simpo": "methods.settings:SimPOSettings",
     "orpo": "methods.settings:ORPOSettings",
+    "scenes": "scenes.settings:ScenesSettings",
+    "synergy": "synergy.settings:SynergySettings",
 }
 """Where the settings of each method are; none of these modules imports torch."""
 METHODS = tuple(_SETTINGS)
 
 
-def settings_class(method: str) -> type[Common]:
+def settings_class(method: str) -> type[Workplace]:
     """The structure of its settings. Raises UnknownName. Imports no torch."""
     if method not in _SETTINGS:
         raise UnknownName(unknown("training method", method, METHODS))
     module, _, name = _SETTINGS[method].partition(":")
-    found: type[Common] = getattr(importlib.import_module(f"eval_anything_train.{module}"), name)
+    found: type[Workplace] = getattr(importlib.import_module(f"eval_anything_train.{module}"), name)
     return found
 
 

@@ -59,4 +59,11 @@ EXAMPLES = {
       --out runs/orpo
   eval-anything train orpo --model path/to/checkpoint --data pairs.jsonl --odds-weight 0.1 \\
       --out runs/orpo""",
+    "synergy": """\
+  eval-anything train synergy --out runs/synergy
+  eval-anything run --model embedded/omni --agent text-protocol --tasks amg_synergy --data synthetic \\
+      --judge synergy -J model=runs/synergy/final""",
+    "scenes": """\
+  eval-anything train scenes --out runs/scenes
+  eval-anything run --model hf/runs/scenes/final --tasks amu --data synthetic --judge reference""",
 }

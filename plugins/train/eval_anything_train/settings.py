@@ -35,32 +35,15 @@ class Lora(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Names of layers, or their endings; empty: all linear layers of the language model."""
 
 
-class Common(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What all commands share, those with several trainings among them."""
+class Workplace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a command works, and what it leaves there."""
 
-    model: str
-    """Checkpoint to begin with: a folder or a hub id."""
-    data: str
-    """Records to train on: align-anything:ti2t, synthetic:ti2t, a file, a folder; `eval-anything train
-    --help` has all forms."""
     out: str
     """Directory of the run. An unfinished run in it is resumed."""
-    limit: Count | None = None
-    """Only the first so many records."""
-    lora: Lora | None = None
-    """Train adapters instead of all weights."""
-    gradient_checkpointing: bool = False
-    """Compute activations twice, to hold fewer of them."""
-    dtype: Dtype = "auto"
-    """What is computed in; auto: bfloat16 on a GPU, else float32. Trained weights are held in float32."""
     device: str = "auto"
     """cpu, cuda, cuda:1; auto: the GPU where there is one."""
     seed: Annotated[int, msgspec.Meta(ge=0, le=_SEED)] = 0
     """Of the records' order, dropout, fresh weights and sampling."""
-    max_frames: Count = 16
-    """Frames of a video at most."""
-    fps: Positive = 1.0
-    """Frames of a video per second."""
     workers: Count = 2
     """Threads that decode and encode records ahead of the step."""
     save_every: Annotated[int, msgspec.Meta(ge=0)] = 500
@@ -69,6 +52,28 @@ class Common(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Checkpoints kept, the newest ones; the final one is none of them."""
     log_every: Count = 10
     """Steps between lines of progress, where the output is no terminal."""
+
+
+class Common(Workplace, frozen=True, kw_only=True):
+    """What the commands share that train a given model, those with several trainings among them."""
+
+    model: str
+    """Checkpoint to begin with: a folder or a hub id."""
+    data: str
+    """Records to train on: align-anything:ti2t, synthetic:ti2t, a file, a folder; `eval-anything train
+    --help` has all forms."""
+    limit: Count | None = None
+    """Only the first so many records."""
+    lora: Lora | None = None
+    """Train adapters instead of all weights."""
+    gradient_checkpointing: bool = False
+    """Compute activations twice, to hold fewer of them."""
+    dtype: Dtype = "auto"
+    """What is computed in; auto: bfloat16 on a GPU, else float32. Trained weights are held in float32."""
+    max_frames: Count = 16
+    """Frames of a video at most."""
+    fps: Positive = 1.0
+    """Frames of a video per second."""
 
 
 class Settings(Common, frozen=True, kw_only=True):
@@ -96,6 +101,21 @@ class Settings(Common, frozen=True, kw_only=True):
     """Tokens of prompt and answer together, media included."""
     too_long: TooLong = "error"
     """A record longer than that: error (it is named), cut (its answer, at the end), or skip (and count)."""
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One training of several that stand on one another, on records that are numbers."""
+
+    name: str
+    method: str
+    rows: Count
+    """Records, each seen once."""
+    batch_size: Count
+    lr: Positive
+    warmup: Share = 0.03
+    schedule: Schedule = "cosine"
+    weight_decay: NotNegative = 0.01
+    betas: tuple[Share, Share] = (0.9, 0.98)
 
 
 FREE = frozenset({"out", "device", "workers", "keep", "save_every", "log_every"})

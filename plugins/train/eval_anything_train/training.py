@@ -30,16 +30,28 @@ from eval_anything_train.methods.registry import method_class
 from eval_anything_train.order import Plan
 from eval_anything_train.policy import policy_for
 from eval_anything_train.ppo.settings import PPOSettings
+from eval_anything_train.scenes.settings import ScenesOutcome, ScenesSettings
 from eval_anything_train.session import Session
-from eval_anything_train.settings import Common, Settings
+from eval_anything_train.settings import Settings, Workplace
+from eval_anything_train.synergy.settings import SynergyOutcome, SynergySettings
 from eval_anything_train.values import Critiqued, Record
 
 _STATE_BYTES = 12
 """Of a trained parameter in a checkpoint's `trainer/`: its value and two averages, in float32."""
 
 
-def train(method: str, settings: Common, stream: TextIO | None = sys.stderr) -> Outcome | LLFOutcome:
-    """What `eval-anything train METHOD` does: one training, or, for llf, stages with trainings in them."""
+def train(
+    method: str, settings: Workplace, stream: TextIO | None = sys.stderr
+) -> Outcome | LLFOutcome | ScenesOutcome | SynergyOutcome:
+    """What `eval-anything train METHOD` does: one training, or several that stand on one another."""
+    if isinstance(settings, ScenesSettings):
+        from eval_anything_train.scenes.flow import scenes
+
+        return scenes(settings, stream)
+    if isinstance(settings, SynergySettings):
+        from eval_anything_train.synergy.flow import synergy
+
+        return synergy(settings, stream)
     if isinstance(settings, LLFSettings):
         from eval_anything_train.llf.flow import llf
 
@@ -77,14 +89,14 @@ def train_one(method: str, settings: Settings, stream: TextIO | None = sys.stder
     return loop.train(trainer, data.records, settings, session, stream)
 
 
-def report(outcome: Outcome | LLFOutcome, *, as_json: bool) -> None:
+def report(outcome: Outcome | LLFOutcome | ScenesOutcome | SynergyOutcome, *, as_json: bool) -> None:
     """Say where the trained model is and what can be done with it; only the main process of a run does."""
     if os.environ.get("RANK", "0") != "0":
         return
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(outcome.manifest), indent=2).decode())
         return
-    if isinstance(outcome, LLFOutcome):
+    if isinstance(outcome, LLFOutcome | ScenesOutcome | SynergyOutcome):
         print(outcome.text)
         return
     print(f"trained model: {outcome.folder}\n{_next(outcome)}")

@@ -36,7 +36,7 @@ class Exchange(msgspec.Struct, frozen=True):
     worse: Reply
 
 
-_Draft = Callable[[Random, int], Reply]
+Draft = Callable[[Random, int], Reply]
 """Makes a reply with so many mistakes, or as many as there is room for."""
 _FULL = 0.85
 """Share of better replies without any mistake."""
@@ -73,7 +73,7 @@ _EVASIVE = (
 
 def about(what: About, rng: Random) -> Exchange:
     """A question about a picture, a video or a recording, answered in words."""
-    return _paired(rng, *_asked(_scene(what, rng), what, rng))
+    return _paired(rng, *asked(_scene(what, rng), what, rng))
 
 
 def in_words(rng: Random) -> Exchange:
@@ -97,7 +97,7 @@ def drawn(rng: Random) -> Exchange:
     )
 
     def draft(r: Random, n: int) -> Reply:
-        return Reply("", *_claims(truth, r, n, "drawn"))
+        return Reply("", *claims(truth, r, n, "drawn"))
 
     return _paired(rng, truth, asked.format(shown), draft)
 
@@ -127,13 +127,14 @@ def _scene(what: About, rng: Random) -> Scene:
     return scene(rng, video=what == "video")
 
 
-def _asked(truth: Scene, what: About, rng: Random) -> tuple[Scene, str, _Draft]:
+def asked(truth: Scene, what: About, rng: Random) -> tuple[Scene, str, Draft]:
+    """A question about one side of `truth`, and what drafts answers to it."""
     if rng.random() >= _DESCRIBING:
         return _lookup(truth, what, rng)
     return truth, rng.choice(_WHAT[what]), lambda r, n: _describe(truth, what, r, n)
 
 
-def _lookup(truth: Scene, what: About, rng: Random) -> tuple[Scene, str, _Draft]:
+def _lookup(truth: Scene, what: About, rng: Random) -> tuple[Scene, str, Draft]:
     posed = questions.ask(truth, rng, about=what)
     right = posed.choices[questions.LETTERS.index(posed.answer)]
 
@@ -144,7 +145,7 @@ def _lookup(truth: Scene, what: About, rng: Random) -> tuple[Scene, str, _Draft]
 
 
 def _describe(truth: Scene, what: About, rng: Random, n: int) -> Reply:
-    claimed, faults = _claims(truth, rng, n, "heard" if what == "audio" else "seen")
+    claimed, faults = claims(truth, rng, n, "heard" if what == "audio" else "seen")
     text = heard(claimed, rng) if what == "audio" else seen(claimed, rng)
     return _styled(Reply(text, claimed, faults), rng, n - len(faults))
 
@@ -165,7 +166,7 @@ def _said(words: str, rng: Random) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _claims(truth: Scene, rng: Random, n: int, manner: Manner) -> tuple[Scene, tuple[Mistake, ...]]:
+def claims(truth: Scene, rng: Random, n: int, manner: Manner) -> tuple[Scene, tuple[Mistake, ...]]:
     """Another scene, by up to `n` mistakes, each about something that is still as it was."""
     claimed = truth
     faults: list[Mistake] = []
@@ -262,7 +263,7 @@ def _contradiction(before: Scene, after: Scene, obj: Object, said: str, rng: Ran
     return Reply(f"The {obj.shape} {place(obj)} is {wrong} now.", after, (fault,))
 
 
-def _paired(rng: Random, truth: Scene, question: str, draft: _Draft) -> Exchange:
+def _paired(rng: Random, truth: Scene, question: str, draft: Draft) -> Exchange:
     """A reply and a worse one."""
     while True:
         better = draft(rng, 0 if rng.random() < _FULL else 1)

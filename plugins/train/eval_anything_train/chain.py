@@ -1,0 +1,122 @@
+"""Trainings that stand on one another, on records that are numbers: what `train scenes` and `train synergy` do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import msgspec
+
+from eval_anything.errors import DataError, RunConflict, UsageError
+from eval_anything_train import loop
+from eval_anything_train.checkpoint import write_file, write_folder
+from eval_anything_train.llf.flow import free_memory
+from eval_anything_train.methods.base import Training
+from eval_anything_train.settings import Link, Settings, Workplace
+from eval_anything_train.values import Prompt
+
+FINAL = "final"
+_MANIFEST = "chain.json"
+_CARRIER = "00-carrier"
+
+
+class Numbers(Sequence[Prompt]):
+    """Records that are numbers: what is learnt from them is drawn anew each time."""
+
+    def __init__(self, name: str, count: int) -> None:
+        """`name` begins their ids, which random states are made of."""
+        self.name, self.count = name, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return [self[i] for i in range(*place.indices(self.count))]
+        if not -self.count <= place < self.count:
+            raise IndexError(place)
+        return Prompt(id=f"{self.name}/{place % self.count}", messages=())
+
+
+def read_recipe(path: Path, kind: type[Any]) -> Any:
+    """The recipe in a YAML file. Raises UsageError naming the field that is wrong."""
+    import yaml
+
+    try:
+        return msgspec.convert(yaml.safe_load(path.read_text(encoding="utf-8")), kind)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError) as fault:
+        raise UsageError(f"{path}: not a recipe: {fault}") from None
+
+
+class Chain:
+    """The folder of a chain: `00-carrier`, a training run for each link, `final`."""
+
+    def __init__(self, settings: Workplace, recipe: msgspec.Struct, stream: TextIO | None) -> None:
+        """Raises RunConflict where the folder holds the work of another recipe or seed, or anything else."""
+        self.settings, self.stream = settings, stream
+        self.out = Path(settings.out)
+        path = self.out / _MANIFEST
+        wanted = {"seed": settings.seed, "recipe": msgspec.to_builtins(recipe)}
+        if path.is_file():
+            if _read(path) != msgspec.json.decode(msgspec.json.encode(wanted)):
+                raise RunConflict(
+                    f"{self.out} holds the work of another recipe or seed: choose another --out"
+                )
+        elif self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
+            raise RunConflict(f"{self.out} exists and is no work of this command: choose another --out")
+        else:
+            self.out.mkdir(parents=True, exist_ok=True)
+            write_file(path, msgspec.json.format(msgspec.json.encode(wanted), indent=2))
+
+    @property
+    def final(self) -> Path:
+        return self.out / FINAL
+
+    def carrier(self, build: Callable[[Path], None]) -> Path:
+        """What training begins with, built if it is not there."""
+        return self._whole(self.out / _CARRIER, build)
+
+    def finish(self, build: Callable[[Path], None]) -> Path:
+        """What comes of it all."""
+        return self._whole(self.final, build)
+
+    def train(
+        self, number: int, link: Link, parent: Path, method: Callable[[Settings], Training[Any, Any]]
+    ) -> Path:
+        """The checkpoint that link `number` makes of `parent`; an unfinished training is gone on with."""
+        out = self.out / f"{number:02d}-{link.name}"
+        if (out / FINAL).is_dir():
+            return out / FINAL
+        self.say(f"stage {link.name}")
+        shared = ("seed", "device", "workers", "save_every", "keep", "log_every")
+        told = ("batch_size", "lr", "warmup", "schedule", "weight_decay", "betas")
+        own = Settings(
+            model=str(parent),
+            data=link.method,
+            out=str(out),
+            epochs=1,
+            **{name: getattr(self.settings, name) for name in shared},
+            **{name: getattr(link, name) for name in told},
+        )
+        records = Numbers(f"{self.settings.seed}/{link.name}", link.rows)
+        folder = loop.train(method(own), records, own, stream=self.stream).folder
+        free_memory()
+        return folder
+
+    def say(self, line: str) -> None:
+        if self.stream is not None:
+            print(line, file=self.stream, flush=True)
+
+    @staticmethod
+    def _whole(folder: Path, build: Callable[[Path], None]) -> Path:
+        if not folder.is_dir():
+            write_folder(folder, build)
+        return folder
+
+
+def _read(path: Path) -> Any:
+    try:
+        return msgspec.json.decode(path.read_bytes())
+    except msgspec.MsgspecError as fault:
+        raise DataError(f"{path}: {fault}") from None

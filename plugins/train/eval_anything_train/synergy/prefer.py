@@ -1,0 +1,152 @@
+"""The later stages: Bradley-Terry on preferences, the projectors alone first, then the language model as well.
+
+Align Anything (arXiv 2412.15838), appendix 12.2.4: the encoders are never trained here. The language model has
+read nothing before, as a published one has: in the last stage the better answer's words are learnt beside.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, logsigmoid
+
+from eval_anything.judges.synergy.pairs import PAIRS, Pair
+from eval_anything.judges.synergy.prompt import Medium
+from eval_anything.synth.scene import Scene
+from eval_anything_train.collate import Batch
+from eval_anything_train.methods.base import Method, Metrics
+from eval_anything_train.synergy import preferences
+from eval_anything_train.synergy.judge import Judge
+from eval_anything_train.synergy.media import Media, heard
+from eval_anything_train.synergy.preferences import Answer
+from eval_anything_train.values import Prompt
+
+_PAIRS = {pair.name: pair for pair in PAIRS}
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """One answer as the judge reads it."""
+
+    ids: list[int]
+    words: int
+    """Tokens of its text, at the end of `ids`."""
+    media: list[tuple[Medium, Scene]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    id: str
+    better: Shown
+    worse: Shown
+
+
+class Prefer(Method[Prompt, Item]):
+    """The better answer is to have the higher score at its last token."""
+
+    takes = Prompt
+
+    def __init__(self, judge: Judge, settings: Any, *, language: bool, words: float) -> None:
+        """`language`: whether the language model is trained as well; `words`: weight of the better answer's
+        words."""
+        super().__init__(cast(Any, judge), settings)
+        self.name = "everything" if language else "projectors"  # type: ignore[misc]
+        self.judge, self.words = judge, words
+        self.media = Media()
+        model = judge.model
+        model.modality_tower.requires_grad_(False)
+        model.language_model.requires_grad_(language)
+        model.score_head.requires_grad_(True)
+
+    def trained(self) -> nn.Module:
+        model: nn.Module = self.judge.model
+        return model
+
+    def identity(self) -> dict[str, Any]:
+        return {"words": self.words}
+
+    def encode(self, record: Prompt) -> Item:
+        rng = Random(record.id)
+        pair = rng.choice(preferences.PAIRS)
+        drawn = preferences.draw(rng, pair)
+        better, worse = (self.shown(drawn.prompt, a, _PAIRS[pair]) for a in (drawn.better, drawn.worse))
+        return Item(record.id, better, worse)
+
+    def shown(self, prompt: str, answer: Answer, pair: Pair) -> Shown:
+        prompter = self.judge.prompter
+        text = answer.text if "text" in pair.modalities else ""
+        ids = prompter.ids(prompt, pair.media, text)
+        scenes: dict[Medium, Scene] = {"image": answer.shown, "audio": answer.sounding}
+        before = len(prompter.ids(prompt, pair.media, ""))
+        return Shown(ids, len(ids) - before, [(medium, scenes[medium]) for medium in pair.media])
+
+    def collate(self, items: Sequence[Item]) -> Batch:
+        rows = [item.better for item in items] + [item.worse for item in items]
+        longest = max(len(row.ids) for row in rows)
+        ids = torch.full((len(rows), longest), self.judge.pad)
+        mask = torch.zeros((len(rows), longest), dtype=torch.long)
+        said = torch.zeros((len(rows), longest), dtype=torch.bool)
+        for i, row in enumerate(rows):
+            ids[i, : len(row.ids)] = torch.tensor(row.ids)
+            mask[i, : len(row.ids)] = 1
+            said[i, len(row.ids) - row.words : len(row.ids)] = i < len(items)
+        inputs = {"input_ids": ids, "attention_mask": mask}
+        media = [one for row in rows for one in row.media]
+        if seen := [scene for kind, scene in media if kind == "image"]:
+            inputs["images"] = self.media.images(seen, Random(items[0].id))
+        if sounding := [scene for kind, scene in media if kind == "audio"]:
+            inputs["clips"], inputs["owners"] = self.media.sounds(sounding)
+        inputs["is_image"] = torch.tensor([kind == "image" for kind, _ in media])
+        return Batch(inputs=inputs, response=said, ids=tuple(item.id for item in items))
+
+    def loss(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Metrics]:
+        states, scores = read(module, batch)
+        better, worse = scores.chunk(2)
+        loss = -logsigmoid(better - worse).mean()
+        metrics: dict[str, Tensor] = {
+            "accuracy": (better > worse).float().mean().detach(),
+            "margin": (better - worse).mean().detach(),
+        }
+        if self.words:
+            said = batch.response[:, 1:]
+            embeddings = cast(Any, module).language_model.embed_tokens.weight
+            logits = states[:, :-1][said] @ embeddings.T
+            words = cross_entropy(logits, batch.inputs["input_ids"][:, 1:][said])
+            loss = loss + self.words * words
+            metrics["words"] = words.detach()
+        return loss, metrics
+
+    def save(self, module: nn.Module, folder: Path) -> None:
+        self.judge.save(folder)
+
+
+def read(module: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+    """The last layer's states, (B, L, width), and the scores at the last tokens, (B,)."""
+    inputs = batch.inputs
+    images = inputs["is_image"]
+    media = torch.zeros((len(images), module.language_model.config.hidden_size), device=images.device)
+    with torch.no_grad():
+        tower, features = module.modality_tower, {}
+        if "images" in inputs:
+            features["image"] = tower.images(inputs["images"])
+        if "clips" in inputs:
+            features["audio"] = heard(tower, inputs["clips"], inputs["owners"])
+    for medium, places in (("image", images), ("audio", ~images)):
+        if medium in features:
+            projector = module.image_projector if medium == "image" else module.audio_projector
+            media = media.masked_scatter(places[:, None], projector(features[medium]))
+    ids, mask = inputs["input_ids"], inputs["attention_mask"]
+    config = module.config
+    there = (ids == config.image_token_index) | (ids == config.audio_token_index)
+    embedded = module.language_model.embed_tokens(ids).masked_scatter(there[..., None], media)
+    states = module.language_model(
+        inputs_embeds=embedded, attention_mask=mask, use_cache=False
+    ).last_hidden_state
+    scores = module.score_head(states).squeeze(-1).float()
+    return states, scores.gather(1, (mask.sum(1) - 1)[:, None]).squeeze(1)

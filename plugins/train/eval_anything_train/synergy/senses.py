@@ -1,0 +1,137 @@
+"""First stage: the encoders learn to hold a whole scene in one vector, from which heads read it off again.
+
+It stands in for what ImageBind has learnt elsewhere: the published judge begins with it, and leaves it as it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from eval_anything.synth.scene import (
+    COLOURS,
+    GRID,
+    PITCHES,
+    SHAPES,
+    SIZES,
+    TIMBRES,
+    Scene,
+    draw_objects,
+    draw_sounds,
+)
+from eval_anything_train.collate import Batch
+from eval_anything_train.methods.base import Method, Metrics
+from eval_anything_train.synergy.judge import Judge
+from eval_anything_train.synergy.media import Media, heard
+from eval_anything_train.values import Prompt
+
+_CELLS = GRID * GRID
+_SOUNDS = 5
+"""Of a recording at most; the instructions ask for no more than three."""
+SEEN = (len(SHAPES) + 1, len(COLOURS) + 1, len(SIZES) + 1)
+"""Answers about each cell; 0: nothing is there."""
+HEARD = (len(TIMBRES) + 1, len(PITCHES) + 1)
+"""Answers about each place in the order of sounds."""
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    id: str
+    scene: Scene
+
+
+class Senses(nn.Module):
+    """The tower with a head over each of its two vectors."""
+
+    def __init__(self, tower: nn.Module, features: int) -> None:
+        super().__init__()
+        self.tower = tower
+        self.seen = nn.Sequential(nn.LayerNorm(features), nn.Linear(features, _CELLS * sum(SEEN)))
+        self.heard = nn.Sequential(nn.LayerNorm(features), nn.Linear(features, _SOUNDS * sum(HEARD)))
+
+    def forward(self, images: Tensor, clips: Tensor, owners: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 9, answers) and (B, places, answers)."""
+        tower = cast(Any, self.tower)
+        seen = self.seen(tower.images(images)).unflatten(1, (_CELLS, sum(SEEN)))
+        told = self.heard(heard(tower, clips, owners)).unflatten(1, (_SOUNDS, sum(HEARD)))
+        return seen, told
+
+
+class LearnSenses(Method[Prompt, View]):
+    """Cross-entropy of what the vectors tell about each cell and each sound."""
+
+    name = "senses"
+    takes = Prompt
+
+    def __init__(self, judge: Judge, settings: Any) -> None:
+        super().__init__(cast(Any, judge), settings)
+        self.judge = judge
+        self.media = Media()
+        self.model = Senses(judge.model.modality_tower, judge.model.config.modality_config.hidden_size)
+
+    def trained(self) -> nn.Module:
+        return self.model
+
+    def encode(self, record: Prompt) -> View:
+        rng = Random(record.id)
+        sounds = draw_sounds(rng, rng.randint(1, _SOUNDS))
+        return View(record.id, Scene(draw_objects(rng, rng.randint(1, 4)), sounds))
+
+    def collate(self, items: Sequence[View]) -> Batch:
+        scenes = [item.scene for item in items]
+        clips, owners = self.media.sounds(scenes)
+        return Batch(
+            inputs={
+                "images": self.media.images(scenes, Random(items[0].id)),
+                "clips": clips,
+                "owners": owners,
+                "attention_mask": torch.ones((len(items), 2), dtype=torch.bool),
+            },
+            response=torch.zeros(0, dtype=torch.bool),
+            ids=tuple(item.id for item in items),
+            labels={
+                "seen": torch.stack([_seen(scene) for scene in scenes]),
+                "heard": torch.stack([_heard(scene) for scene in scenes]),
+            },
+        )
+
+    def loss(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Metrics]:
+        found = module(*(batch.inputs[name] for name in ("images", "clips", "owners")))
+        losses: list[Tensor] = []
+        metrics: dict[str, Tensor] = {}
+        for name, logits, sizes in (("seen", found[0], SEEN), ("heard", found[1], HEARD)):
+            labels, rights = batch.labels[name], []
+            for place, part in enumerate(logits.split(sizes, dim=2)):
+                truth = labels[..., place]
+                # What is there is rarer than what is not, and is what counts.
+                each = cross_entropy(part.flatten(0, 1), truth.flatten(), reduction="none")
+                weights = torch.where(truth.flatten() > 0, 1.0, 0.3)
+                losses.append((each * weights).sum() / weights.sum())
+                rights.append((part.argmax(2) == truth)[labels[..., 0] > 0].float().mean().detach())
+            metrics[name] = torch.stack(rights).mean()
+        return torch.stack(losses).sum(), metrics
+
+    def save(self, module: nn.Module, folder: Path) -> None:
+        self.judge.save(folder)
+
+
+def _seen(scene: Scene) -> Tensor:
+    told = torch.zeros((_CELLS, len(SEEN)), dtype=torch.long)
+    for o in scene.objects:
+        found = (SHAPES.index(o.shape), COLOURS.index(o.colour), SIZES.index(o.size))
+        told[o.cell] = 1 + torch.tensor(found)
+    return told
+
+
+def _heard(scene: Scene) -> Tensor:
+    told = torch.zeros((_SOUNDS, len(HEARD)), dtype=torch.long)
+    for place, sound in enumerate(scene.sounds[:_SOUNDS]):
+        told[place] = 1 + torch.tensor((TIMBRES.index(sound.timbre), PITCHES.index(sound.pitch)))
+    return told

@@ -1,8 +1,10 @@
-"""The model that comes with eval-anything: `embedded/omni-random`, built on first use and then kept."""
+"""The models that come with eval-anything: `embedded/omni`, trained on synthetic scenes, and
+`embedded/omni-random`, built on first use and then kept."""
 
 from __future__ import annotations
 
 import fcntl
+import functools
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -11,16 +13,19 @@ from eval_anything.errors import StorageError, UnknownName
 from eval_anything.home import home
 from eval_anything.models.hf import checkpoint, load
 from eval_anything.models.hf.provider import HFModel
+from eval_anything.shipped import shipped
 from eval_anything.suggest import unknown
 
-NAMES = ("omni-random",)
+TRAINED, RANDOM = "omni", "omni-random"
+NAMES = (TRAINED, RANDOM)
+WEIGHTS = Path(__file__).parent / "weights" / TRAINED
 _HASH_FILE = "checkpoint.sha256"
 # Raised with each change of the recipe, so that an older checkpoint is not taken for the present one.
 _RECIPE = 1
 
 
 class EmbeddedModel(HFModel):
-    """A small omni model (text, image, audio, video in; text out) with random weights."""
+    """A small omni model (text, image, audio, video in; text out), trained on synthetic scenes or random."""
 
     def __init__(self, name: str, options: Any) -> None:
         if name not in NAMES:
@@ -28,13 +33,26 @@ class EmbeddedModel(HFModel):
         super().__init__(name, options)
 
     def folder(self, weights: bool) -> tuple[Path, str]:
+        if self.name == TRAINED:
+            return _whole_weights(), ""
         return ensure(home() / "models" / f"{self.name}-{_RECIPE}"), ""
 
     def identity(self) -> dict[str, Any]:
+        if self.name == TRAINED:
+            return super().identity()
         return {**super().identity(), "weights": "random", "recipe": _RECIPE}
 
     def notes(self) -> tuple[str, ...]:
-        return ("random weights: scores near the floor are expected", *super().notes())
+        if self.name == TRAINED:
+            own = "a toy of a few million weights that knows synthetic scenes and nothing else"
+        else:
+            own = "random weights: scores near the floor are expected"
+        return (own, *super().notes())
+
+
+@functools.cache
+def _whole_weights() -> Path:
+    return shipped(WEIGHTS, f"model embedded/{TRAINED}")
 
 
 def ensure(folder: Path) -> Path:

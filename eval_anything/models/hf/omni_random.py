@@ -125,8 +125,8 @@ def with_special(tokenizer: Any, special: dict[str, str], **init: Any) -> Any:
 
 
 def omni_config(tokenizer: Any, text: dict[str, Any], audio: dict[str, Any] | None = None) -> Any:
-    """The configuration of a thinker for 96 x 96 pixels and 3 seconds; `text` and `audio` are what its language
-    model and its audio encoder have otherwise than what stands here."""
+    """The configuration of a thinker for 96 x 96 pixels and 3 seconds; `text` and `audio` are what its
+    language model and its audio encoder have otherwise than what stands here."""
     from transformers import Qwen2_5OmniThinkerConfig
 
     ids = {name: tokenizer.convert_tokens_to_ids(token) for name, token in SPECIAL.items()}

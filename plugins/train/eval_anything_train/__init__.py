@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from eval_anything_train.llf.manifest import LLFOutcome
     from eval_anything_train.loop import Outcome
+    from eval_anything_train.scenes.settings import ScenesOutcome
+    from eval_anything_train.synergy.settings import SynergyOutcome
 
 __all__ = ["train"]
 
 
 def train(
     method: str, *, preset: str | None = None, progress: bool = False, **settings: Any
-) -> Outcome | LLFOutcome:
+) -> Outcome | LLFOutcome | ScenesOutcome | SynergyOutcome:
     """What `eval-anything train METHOD` does, from Python.
 
     `settings` are its flags by the same names (`model`, `data`, `out`, `lr`, `lora={"rank": 8}`, ...); they

@@ -1,4 +1,4 @@
-"""Trainings that stand on one another, on records that are numbers: what `train scenes` and `train synergy` do."""
+"""Trainings that stand on one another, on records that are numbers: `train scenes`, `train synergy`."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _CARRIER = "00-carrier"
 class Numbers(Sequence[Prompt]):
     """Records that are numbers: what is learnt from them is drawn anew each time."""
 
-    def __init__(self, name: str, count: int) -> None:
+    def __init__(self, name: str, size: int) -> None:
         """`name` begins their ids, which random states are made of."""
-        self.name, self.count = name, count
+        self.name, self.size = name, size
 
     def __len__(self) -> int:
-        return self.count
+        return self.size
 
     def __getitem__(self, place: Any) -> Any:
         if isinstance(place, slice):
-            return [self[i] for i in range(*place.indices(self.count))]
-        if not -self.count <= place < self.count:
+            return [self[i] for i in range(*place.indices(self.size))]
+        if not -self.size <= place < self.size:
             raise IndexError(place)
-        return Prompt(id=f"{self.name}/{place % self.count}", messages=())
+        return Prompt(id=f"{self.name}/{place % self.size}", messages=())
 
 
 def read_recipe(path: Path, kind: type[Any]) -> Any:

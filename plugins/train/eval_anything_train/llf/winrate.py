@@ -18,7 +18,7 @@ import msgspec
 import eval_anything
 from eval_anything.errors import UsageError
 from eval_anything.judge import Case, Judge, Rubric
-from eval_anything.judges.prompting import compose  # type: ignore[import-not-found]
+from eval_anything.judges.prompting import compose
 from eval_anything.registry import Plugins
 from eval_anything.run.run import apart
 from eval_anything.stats.aggregate import Means

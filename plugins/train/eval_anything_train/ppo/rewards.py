@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from eval_anything.errors import EvalAnythingError, UsageError
-from eval_anything.judges import images  # type: ignore[import-not-found]
-from eval_anything.judges.asked import user_text  # type: ignore[import-not-found]
+from eval_anything.judges import images
+from eval_anything.judges.asked import user_text
 from eval_anything.models.base import local_path
 from eval_anything.models.hf import checkpoint
 from eval_anything.models.hf.load import Opened

@@ -1,1 +1,1 @@
-"""A small omni model from scratch: it learns to see, hear and speak on synthetic scenes, whose truth is known."""
+"""A small omni model from scratch: it learns to see, hear and speak on synthetic scenes."""

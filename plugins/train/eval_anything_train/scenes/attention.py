@@ -29,14 +29,14 @@ def attend(
     longest = max(lengths)
     mask = None
     if min(lengths) == longest:
-        split = [x[0].unflatten(1, (len(lengths), longest)).transpose(0, 1) for x in (query, key, value)]
+        q, k, v = (x[0].unflatten(1, (len(lengths), longest)).transpose(0, 1) for x in (query, key, value))
     else:
-        split = [_padded(x[0], lengths, longest) for x in (query, key, value)]
+        q, k, v = (_padded(x[0], lengths, longest) for x in (query, key, value))
         held = (
             torch.arange(longest, device=query.device) < torch.tensor(lengths, device=query.device)[:, None]
         )
         mask = held[:, None, None, :]
-    found = scaled_dot_product_attention(*split, attn_mask=mask, scale=scaling).transpose(1, 2)
+    found = scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scaling).transpose(1, 2)
     if mask is not None:
         return found[held][None], None
     return found.flatten(0, 1)[None], None

@@ -68,7 +68,8 @@ class Media:
     def mel_frames(self, scene: Scene) -> int:
         """Mel frames of a recording that are heard: one for each hop that begins within it."""
         hop = self._extractor.hop_length
-        return -(-len_samples(scene) // hop)
+        frames: int = -(-len_samples(scene) // hop)
+        return frames
 
     def sound_tokens(self, scene: Scene) -> int:
         """Tokens of a recording, as the encoder's convolution and pooling leave them."""

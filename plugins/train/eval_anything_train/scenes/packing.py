@@ -64,7 +64,7 @@ class Packer:
             texts += [_asked(lesson.turns), lesson.answer(rng)]
         tokens: list[list[int]] = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
         ids = list(tokens[0])
-        branches = []
+        branches: list[tuple[int, int, int]] = []
         for asked, answer in zip(tokens[1::2], tokens[2::2], strict=True):
             start = len(ids)
             if branches and start + len(asked) + len(answer) >= most:

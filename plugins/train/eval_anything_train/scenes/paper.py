@@ -1,17 +1,21 @@
-"""The examination paper: held-out questions about real files, drawn from seeds that no stage of training has."""
+"""The examination paper: held-out questions about real files, from seeds that no training has."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
+from typing import get_args
 
 import msgspec
 
 from eval_anything.synth import audio, image
+from eval_anything.synth.question_families import About
 from eval_anything.synth.scene import MAX_OBJECTS, Scene, scene
 from eval_anything.tasks.amu.twin_instructions import INSTRUCTIONS
-from eval_anything.tasks.amu.twin_perception import PERCEPTION_VIDEO
+from eval_anything.tasks.amu.twin_perception import PERCEPTION_VIDEO, motion_and_first
+from eval_anything.tasks.amu.twin_question import Family
 from eval_anything.tasks.amu.twin_reasoning import REASONING
 from eval_anything.values import File, Message, Part, Sample, Text
 from eval_anything_train.scenes import sources, world
@@ -20,6 +24,11 @@ from eval_anything_train.scenes.rows import Row, Side
 
 _Draw = Callable[[Random, int], Row | None]
 """A row with one lesson; the number says how many objects there are to be, from 0."""
+_FILES: dict[About, tuple[Callable[[Scene], bytes], str]] = {
+    "image": (image.png, "png"),
+    "video": (image.mp4, "mp4"),
+    "audio": (audio.wav, "wav"),
+}
 _MANY = 10_000
 """Draws until a scene is found that leaves something to ask."""
 
@@ -53,28 +62,17 @@ def _row(draw: _Draw, rng: Random, number: int) -> Row:
 
 def _kinds() -> Iterator[tuple[str, _Draw]]:
     for question, _ in world.QUESTIONS:
-        yield question.__name__, lambda rng, number, question=question: _about(question, rng, number)
+        yield question.__name__, functools.partial(_about, question)
     for family in dict.fromkeys((*PERCEPTION_VIDEO, *REASONING, *INSTRUCTIONS)):
-        moving = family.__name__ == "motion_and_first"
-        yield (
-            f"amu {family.__name__}",
-            lambda rng, _, family=family, moving=moving: _both(
-                *sources.lesson(family(rng, moving or rng.random() < 1 / 3))
-            ),
-        )
+        yield f"amu {family.__name__}", functools.partial(_of_amu, family)
     for danger in (True, False):
-        yield f"amu danger {danger}", lambda rng, _, danger=danger: _both(*sources.safe(rng, danger=danger))
-    for about in ("image", "video", "audio"):
-        yield f"choice {about}", lambda rng, _, about=about: _choice(about, rng)
+        yield f"amu {'danger' if danger else 'no danger'}", functools.partial(_of_safety, danger)
+    for about in get_args(About):
+        yield f"choice {about}", functools.partial(_choice, about)
     for name in sources.REQUESTS:
-        yield (
-            f"agent {name}",
-            lambda rng, _, name=name: Row(
-                system=sources.agent_system(name), lessons=(sources.agent(name, rng),)
-            ),
-        )
-    for gone in ("seen", "heard"):
-        yield f"missing {gone}", lambda rng, _, gone=gone: _missing(gone, rng)
+        yield f"agent {name}", functools.partial(_agent, name)
+    for gone in get_args(Side):
+        yield f"missing {gone}", functools.partial(_missing, gone)
 
 
 def _about(question: world.Question, rng: Random, number: int) -> Row | None:
@@ -89,21 +87,34 @@ def _about(question: world.Question, rng: Random, number: int) -> Row | None:
     return None if lesson is None else _both(drawn, lesson)
 
 
+def _of_amu(family: Family, rng: Random, _: int) -> Row:
+    video = family is motion_and_first or rng.random() < 1 / 3
+    return _both(*sources.lesson(family(rng, video)))
+
+
+def _of_safety(danger: bool, rng: Random, _: int) -> Row:
+    return _both(*sources.safe(rng, danger=danger))
+
+
 def _both(drawn: Scene, lesson: Lesson) -> Row:
     return Row(scene=drawn, shown=("seen", "heard"), lessons=(lesson,))
 
 
-def _choice(about: str, rng: Random) -> Row:
+def _choice(about: About, rng: Random, _: int) -> Row:
     drawn = scene(rng, sounds=rng.randint(2, 5), video=about == "video")
     shown: Side = "heard" if about == "audio" else "seen"
-    lesson = sources.choice(drawn, about, rng)  # type: ignore[arg-type]
+    lesson = sources.choice(drawn, about, rng)
     return Row(system=sources.judge_system(), scene=drawn, shown=(shown,), lessons=(lesson,))
 
 
-def _missing(gone: str, rng: Random) -> Row:
+def _agent(name: str, rng: Random, _: int) -> Row:
+    return Row(system=sources.agent_system(name), lessons=(sources.agent(name, rng),))
+
+
+def _missing(gone: Side, rng: Random, _: int) -> Row:
     drawn = scene(rng, video=rng.random() < 0.4)
     shown: Side = "heard" if gone == "seen" else "seen"
-    return Row(scene=drawn, shown=(shown,), lessons=(sources.missing(drawn, gone, rng),))  # type: ignore[arg-type]
+    return Row(scene=drawn, shown=(shown,), lessons=(sources.missing(drawn, gone, rng),))
 
 
 def _item(id: str, row: Row, folder: Path) -> Item:
@@ -117,12 +128,9 @@ def _item(id: str, row: Row, folder: Path) -> Item:
 
 
 def _file(id: str, drawn: Scene, side: Side, folder: Path) -> File:
-    if side == "heard":
-        path, content, kind = folder / f"{id}.wav", audio.wav, "audio"
-    elif drawn.video:
-        path, content, kind = folder / f"{id}.mp4", image.mp4, "video"
-    else:
-        path, content, kind = folder / f"{id}.png", image.png, "image"
+    kind: About = "audio" if side == "heard" else "video" if drawn.video else "image"
+    write, suffix = _FILES[kind]
+    path = folder / f"{id}.{suffix}"
     if not path.is_file():
-        path.write_bytes(content(drawn))
-    return File(str(path), kind)  # type: ignore[arg-type]
+        path.write_bytes(write(drawn))
+    return File(str(path), kind)

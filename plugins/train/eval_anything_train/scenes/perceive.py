@@ -1,4 +1,4 @@
-"""First stage: the encoders learn what is in each cell and what sounds in each moment, from the scenes' truth.
+"""First stage: the encoders learn what is in each cell and what sounds in each moment, from the truth.
 
 Heads that are thrown away afterwards read it off the encoders' tokens. So what a token holds is there before
 words for it are learnt, which takes a language model many times as long to find out.
@@ -165,7 +165,7 @@ def cells(drawn: Scene) -> Tensor:
 
 
 def moments(drawn: Scene, frames: int) -> Tensor:
-    """(tokens, len(HEARD)): the classes of what sounds in each moment of a recording of so many mel frames."""
+    """(tokens, len(HEARD)): the classes of what sounds in each moment of so many mel frames."""
     count = ((frames - 1) // 2 + 1 - 2) // 2 + 1  # as the encoder's convolution and pooling leave them
     told = torch.zeros((count, len(HEARD)), dtype=torch.long)
     told[:, 2] = len(drawn.sounds)

@@ -1,4 +1,4 @@
-"""What is taught together: one scene with several questions about it, or one task of an agent several times."""
+"""What is taught together: a scene with several questions about it, or several requests to an agent."""
 
 from __future__ import annotations
 

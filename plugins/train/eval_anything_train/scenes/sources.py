@@ -1,4 +1,4 @@
-"""Lessons from elsewhere in the project: AMU's twin, preference data, the agents' protocol, judges' questions."""
+"""Lessons from elsewhere in the project: AMU's twin, preference data, agents, judges' questions."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def preference(scene: Scene, what: About, rng: Random) -> Lesson:
 
 
 def again(scene: Scene, what: About, rng: Random) -> Lesson:
-    """A question answered, the answer criticised (or the model just asked to go over it), and answered again."""
+    """A question answered, criticised (or the model just asked to go over it), and answered again."""
     _, question, draft = twin_answers.asked(scene, what, rng)
     first = draft(rng, rng.choice((0, 1, 1, 2)))
     advised = rng.random() < 0.8
@@ -156,17 +156,20 @@ def _written(scene: Scene, looks: str, heard: str) -> dict[str, str]:
     }
 
 
+_ALL: tuple[Modality, ...] = ("text", "image", "audio")
+
+
+def _request(asked: tuple[Modality, ...], required: tuple[Modality, ...]) -> Request:
+    messages = (Message("user", (Text(""),)),)
+    return Request(messages=messages, output_modalities=asked, required_modalities=required)
+
+
 REQUESTS: dict[str, Request] = {
-    name: Request(
-        messages=(Message("user", (Text(""),)),), output_modalities=asked, required_modalities=required
-    )
-    for name, asked, required in (
-        ("selection", ("text", "image", "audio"), ()),
-        ("synergy", ("text", "image", "audio"), ("text", "image", "audio")),
-        ("image", ("image",), ("image",)),
-        ("audio", ("audio",), ("audio",)),
-        ("video", ("video",), ("video",)),
-    )
+    "selection": _request(_ALL, ()),
+    "synergy": _request(_ALL, _ALL),
+    "image": _request(("image",), ("image",)),
+    "audio": _request(("audio",), ("audio",)),
+    "video": _request(("video",), ("video",)),
 }
 """What AMG asks an agent for, by task."""
 
@@ -174,7 +177,8 @@ REQUESTS: dict[str, Request] = {
 @functools.cache
 def agent_system(name: str) -> str:
     """What the model is told as an agent, for one of REQUESTS."""
-    return TextProtocolAgent(TextProtocolOptions()).system(REQUESTS[name])
+    told: str = TextProtocolAgent(TextProtocolOptions()).system(REQUESTS[name])
+    return told
 
 
 def agent(name: str, rng: Random) -> Lesson:

@@ -1,8 +1,8 @@
 """Pictures and clips of scenes put together from cells: the pixels of the media files, many at a time.
 
 An object never leaves its cell, so a picture is nine cells beside one another. Cells are cut from pictures as
-they are drawn, from JPEGs, and from clips that went through a real video encoder, whose traces the model has to
-get used to.
+they are drawn, from JPEGs, and from clips that went through a real video encoder, whose traces the model
+has to get used to.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TOGETHER = 4
 _COPIES = 3
 """How often each look, or look and motion, is cut from coded files."""
 _Bank = dict[Object | None, list[Pixels]]
-"""What a cell can hold (None: nothing), and how that looks: (frames, 32, 32, 3). An object's own cell is 0."""
+"""What a cell can hold (None: nothing), and how it looks: (frames, 32, 32, 3). An object's own cell is 0."""
 
 
 class Sprites:
@@ -38,7 +38,7 @@ class Sprites:
     def __init__(self) -> None:
         rng = Random("sprites")
         still = [Object(*look, 0) for look in product(SHAPES, COLOURS, SIZES)]
-        moving = [Object(*look, 0, way) for *look, way in product(SHAPES, COLOURS, SIZES, MOTIONS)]
+        moving = [Object(s, c, z, 0, way) for s, c, z, way in product(SHAPES, COLOURS, SIZES, MOTIONS)]
         self._drawn: _Bank = {}
         self._pictures: _Bank = {}
         self._clips: _Bank = {}
@@ -61,7 +61,8 @@ class Sprites:
     def clip(self, scene: Scene, rng: Random, frames: int = FRAMES) -> Pixels:
         """(frames, 96, 96, 3): evenly spaced frames of a clip, from the first to the last."""
         whole = _joined(scene, FRAMES, lambda obj: rng.choice(self._clips[obj]))
-        return whole[np.linspace(0, FRAMES - 1, frames).round().astype(int)]
+        chosen: Pixels = whole[np.linspace(0, FRAMES - 1, frames).round().astype(int)]
+        return chosen
 
 
 def _covering(looks: Sequence[Object], rng: Random, times: int) -> Iterator[Scene]:

@@ -20,7 +20,7 @@ from eval_anything_train.values import Prompt
 
 
 class Study(Method[Prompt, Packed]):
-    """Cross-entropy on the answers of a course; an answer's tokens count by one over the root of its length."""
+    """Cross-entropy on the answers of a course; tokens count by one over the root of the answer's length."""
 
     name = "study"
     takes = Prompt

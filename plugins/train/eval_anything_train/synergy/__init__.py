@@ -1,1 +1,1 @@
-"""A small synergy judge from scratch: it learns from preferences which words, pictures and sounds go together."""
+"""A small synergy judge from scratch: it learns which words, pictures and sounds go together."""

@@ -109,7 +109,7 @@ def _margins(scorer: Scorer, drawn: Sequence[Preference], *, turned: bool = Fals
 
 def _end(score: PairScore | str) -> float:
     assert isinstance(score, PairScore), score
-    return score.end
+    return float(score.end)
 
 
 def _read(drawn: Preference, side: str, folder: Path) -> asked.Answer:
@@ -134,7 +134,7 @@ def table(report: Report) -> str:
     judge, truth = report.longer
     lines += [
         "",
-        f"The longer words are preferred in {100 * judge:.1f} % by the judge, in {100 * truth:.1f} % in truth.",
+        f"The longer words are preferred in {100 * judge:.1f} % by the judge, {100 * truth:.1f} % in truth.",
         f"With the two answers in the other order, {report.turned} of the verdicts are the same.",
     ]
     return "\n".join(lines)

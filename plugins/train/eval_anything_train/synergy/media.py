@@ -35,8 +35,8 @@ class Media:
         return (whole.clamp(0, 1) - _MEAN) / _STD
 
     def sounds(self, scenes: Sequence[Scene]) -> tuple[Tensor, Tensor]:
-        """(N, 1, 128, 204): the spectrograms of the recordings' clips, and (N,) whose each is. The three clips
-        of a recording that is no longer than one are the same, and come once."""
+        """(N, 1, 128, 204): the spectrograms of the recordings' clips, and (N,) whose each is. The three
+        clips of a recording that is no longer than one are the same, and come once."""
         each = [_clips(recording(scene)) for scene in scenes]
         owners = torch.tensor([i for i, clips in enumerate(each) for _ in clips])
         return torch.from_numpy(np.concatenate(each)), owners

@@ -1,7 +1,8 @@
-"""The later stages: Bradley-Terry on preferences, the projectors alone first, then the language model as well.
+"""The later stages: Bradley-Terry on preferences, the projectors alone first, then the language model too.
 
-Align Anything (arXiv 2412.15838), appendix 12.2.4: the encoders are never trained here. The language model has
-read nothing before, as a published one has: in the last stage the better answer's words are learnt beside.
+Align Anything (arXiv 2412.15838), appendix 12.2.4: the encoders are never trained here. The language model
+has read nothing before, other than a published one: in the last stage the better answer's words are learnt
+as well.
 """
 
 from __future__ import annotations

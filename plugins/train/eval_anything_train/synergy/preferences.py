@@ -1,7 +1,7 @@
-"""Two answers to one instruction, and which of them goes together better: known, as the scenes behind are known.
+"""Two answers to one instruction, and which of them goes together better: the scenes behind are known.
 
-How well two modalities go together is what the offline judge `scene` says of them: how far the words name what
-is seen or heard, and whether picture and recording are of what the instruction asks for.
+How well two modalities go together is what the offline judge `scene` says of them: how far the words name
+what is seen or heard, and whether picture and recording are of what the instruction asks for.
 """
 
 from __future__ import annotations
@@ -77,11 +77,11 @@ def _synergy(pair: PairName, prompt: str, text: str, shown: Scene, sounding: Sce
     image, audio = stated(msgspec.structs.replace(shown, video=False)), stated(sounding)
     match pair:
         case "text-image":
-            return seen_alike(mentions(text).objects, image.objects)
+            return float(seen_alike(mentions(text).objects, image.objects))
         case "text-audio":
-            return heard_alike(mentions(text).sounds, audio.sounds)
+            return float(heard_alike(mentions(text).sounds, audio.sounds))
         case "image-audio":
-            return together(mentions(prompt), image, audio)
+            return float(together(mentions(prompt), image, audio))
 
 
 def _changed(scene: Scene, rng: Random, side: Literal["drawn", "heard", "both"]) -> Scene:

@@ -1,6 +1,6 @@
 """First stage: the encoders learn to hold a whole scene in one vector, from which heads read it off again.
 
-It stands in for what ImageBind has learnt elsewhere: the published judge begins with it, and leaves it as it is.
+It stands in for what ImageBind has learnt elsewhere: the published judge leaves that as it is.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class SynergySettings(Workplace, frozen=True, kw_only=True):
 
 
 class Stage(Link, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One training: of the encoders (senses), of the projectors alone, or of language model and projectors."""
+    """One training: of the encoders (senses), of projectors alone, or of language model and projectors."""
 
     method: Literal["senses", "projectors", "everything"]
     words: NotNegative = 0.0

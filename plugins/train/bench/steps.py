@@ -88,8 +88,8 @@ def trl_step(folder: Path, batch: Any, settings: Any) -> Callable[[], Any]:
     from transformers import AutoModelForImageTextToText, AutoProcessor
     from trl import DPOConfig, DPOTrainer
 
-    from eval_anything_train.learner import adamw
     from eval_anything_train.lora import linear_layers
+    from eval_anything_train.optimizers import adamw
 
     model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
     lora = settings.lora and LoraConfig(

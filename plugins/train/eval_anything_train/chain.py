@@ -90,7 +90,7 @@ class Chain:
             return out / FINAL
         self.say(f"stage {link.name}")
         shared = ("seed", "device", "workers", "save_every", "keep", "log_every")
-        told = ("batch_size", "lr", "warmup", "schedule", "weight_decay", "betas")
+        told = ("batch_size", "lr", "warmup", "schedule", "optimizer", "weight_decay", "betas")
         own = Settings(
             model=str(parent),
             data=link.method,

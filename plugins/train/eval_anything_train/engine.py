@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from eval_anything.errors import MissingExtra, UsageError
-from eval_anything_train.learner import Learner, Named, NotFinite, adamw
+from eval_anything_train.learner import Learner, Named, NotFinite
+from eval_anything_train.optimizers import adamw
 from eval_anything_train.state import Saved
 
 _AVERAGES = ("exp_avg", "exp_avg_sq")

@@ -15,6 +15,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from eval_anything.errors import EvalAnythingError, UsageError
 from eval_anything_train.divide import touched
 from eval_anything_train.lora import bare
+from eval_anything_train.optimizers import Joined, optimizer_for
 from eval_anything_train.schedule import share_of_rate
 from eval_anything_train.settings import Settings
 from eval_anything_train.state import Saved
@@ -34,7 +35,7 @@ class Learner:
 
     module: torch.nn.Module
     """What forward passes go through."""
-    optimizer: torch.optim.Optimizer
+    optimizer: torch.optim.Optimizer | Joined
 
     def __init__(self, session: Session, module: torch.nn.Module, settings: Settings, steps: int) -> None:
         """`module` as it is outside of any wrapper; see `Session.learner`."""
@@ -50,7 +51,9 @@ class Learner:
     def prepare(self) -> None:
         """Wrap the module and make its optimiser."""
         self.module = self.session.wrapped(self.bare)
-        self.optimizer = adamw(self.bare, self.settings, fused=True)
+        if self.session.divided and self.settings.optimizer != "adamw":
+            raise UsageError(f"optimizer: {self.settings.optimizer} needs whole weights in each process")
+        self.optimizer = optimizer_for(self.bare, self.settings)
 
     def backward(self, loss: Tensor, *, last: bool) -> None:
         """Add to the gradients; with `last`, those of all processes are averaged (the forward pass of any
@@ -152,19 +155,3 @@ def _like(value: Tensor, parameter: Tensor) -> Tensor:
     if isinstance(parameter, DTensor) and value.ndim:
         return distribute_tensor(value.to(parameter.device), parameter.device_mesh, parameter.placements)
     return value
-
-
-def adamw(module: torch.nn.Module, settings: Settings, *, fused: bool = False) -> torch.optim.AdamW:
-    """AdamW over the parameters that require gradients; norms and biases do not decay."""
-    trained = [p for p in module.parameters() if p.requires_grad]
-    if not trained:
-        raise UsageError(f"{settings.model}: no parameter is trained")
-    matrices = [p for p in trained if p.ndim >= 2]
-    vectors = [p for p in trained if p.ndim < 2]
-    groups = [
-        {"params": group, "weight_decay": decay}
-        for group, decay in ((matrices, settings.weight_decay), (vectors, 0.0))
-        if group
-    ]
-    first, second = (float(beta) for beta in settings.betas)
-    return torch.optim.AdamW(groups, lr=settings.lr, betas=(first, second), fused=fused)

@@ -12,6 +12,7 @@ import msgspec
 Schedule = Literal["cosine", "linear", "constant"]
 TooLong = Literal["error", "cut", "skip"]
 Dtype = Literal["auto", "bfloat16", "float32"]
+Optimizer = Literal["adamw", "muon"]
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
@@ -91,8 +92,10 @@ class Settings(Common, frozen=True, kw_only=True):
     """Share of the steps in which the learning rate rises to `lr`."""
     schedule: Schedule = "cosine"
     """How the learning rate falls afterwards: cosine or linear (to zero), constant (not at all)."""
+    optimizer: Optimizer = "adamw"
+    """adamw, or muon for the matrices of hidden layers and AdamW for the rest: learns faster from scratch."""
     weight_decay: NotNegative = 0.0
-    """AdamW's; never of biases and norms."""
+    """The optimiser's; never of biases and norms."""
     betas: tuple[Share, Share] = (0.9, 0.95)
     """AdamW's averages of the gradient and of its square."""
     clip: NotNegative = 1.0
@@ -114,6 +117,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     lr: Positive
     warmup: Share = 0.03
     schedule: Schedule = "cosine"
+    optimizer: Optimizer = "adamw"
     weight_decay: NotNegative = 0.01
     betas: tuple[Share, Share] = (0.9, 0.98)
 

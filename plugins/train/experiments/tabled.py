@@ -94,6 +94,7 @@ def write(
         )
     setting = ", ".join(f"{k}={v}" for k, v in told.items() if k not in ("training", "sampling"))
     body = "\n".join((*table, "", f"Settings: {setting}; the trainings' own are in `closed_loop.py`."))
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "RESULTS.md"
     old = path.read_text(encoding="utf-8") if path.is_file() else f"# Results\n\n{_BEGIN}\n{_END}\n"
     before, _, rest = old.partition(_BEGIN)

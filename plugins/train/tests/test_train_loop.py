@@ -17,9 +17,10 @@ from torch import Tensor
 from eval_anything.errors import DataError
 from eval_anything.values import Text
 from eval_anything_train.collate import Batch
-from eval_anything_train.learner import NotFinite, adamw
+from eval_anything_train.learner import NotFinite
 from eval_anything_train.methods.base import Metrics
 from eval_anything_train.metrics import read_metrics
+from eval_anything_train.optimizers import adamw
 from eval_anything_train.policy import policy_for
 from eval_anything_train.session import Session
 from eval_anything_train.settings import Lora, Settings

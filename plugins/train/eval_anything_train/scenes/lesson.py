@@ -27,8 +27,9 @@ class Lesson(msgspec.Struct, frozen=True, kw_only=True):
     """All right ones; where there would be very many, some."""
     needs: Need
 
-    def answer(self, rng: Random) -> str:
-        return rng.choice(self.answers)
+    def answer(self, rng: Random, *, terse: bool = False) -> str:
+        """One of the answers; `terse`: the shortest."""
+        return min(self.answers, key=len) if terse else rng.choice(self.answers)
 
 
 def plain(text: str) -> str:

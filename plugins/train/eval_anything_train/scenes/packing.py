@@ -17,6 +17,7 @@ from torch import Tensor
 from eval_anything_train.collate import Batch
 from eval_anything_train.scenes.media import CLIP_S, Media
 from eval_anything_train.scenes.rows import Row
+from eval_anything_train.scenes.settings import Course
 
 _FRAMES = (2, 2, 2, 4, 8)
 """Frames of a clip: two, as the harness shows by default, or more."""
@@ -55,19 +56,19 @@ class Packer:
         self.end = opened.tokenizer.eos_token_id
         self.pad = opened.tokenizer.pad_token_id
 
-    def pack(self, row: Row, rng: Random, most: int, id: str = "") -> Packed:
-        """One answer of each lesson is drawn. At most `most` tokens: later lessons are left out, all but the
-        first."""
+    def pack(self, row: Row, rng: Random, course: Course, id: str = "") -> Packed:
+        """One answer of each lesson is drawn. Lessons for which the course has no tokens left are left out,
+        but for the first."""
         pixels, grid, frames = self._seen(row, rng)
         texts = [self._shared(row, grid)]
         for lesson in row.lessons:
-            texts += [_asked(lesson.turns), lesson.answer(rng)]
+            texts += [_asked(lesson.turns), lesson.answer(rng, terse=course.terse)]
         tokens: list[list[int]] = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
         ids = list(tokens[0])
         branches: list[tuple[int, int, int]] = []
         for asked, answer in zip(tokens[1::2], tokens[2::2], strict=True):
             start = len(ids)
-            if branches and start + len(asked) + len(answer) >= most:
+            if branches and start + len(asked) + len(answer) >= course.tokens:
                 break
             ids += [*asked, *answer, self.end]
             branches.append((start, start + len(asked), len(ids)))

@@ -18,7 +18,7 @@ class ScenesSettings(Workplace, frozen=True, kw_only=True):
 
     recipe: str = ""
     """File with the stages; our own (scenes/recipe.yaml) unless given."""
-    exam: Annotated[int, msgspec.Meta(ge=0)] = 200
+    exam: Annotated[int, msgspec.Meta(ge=0)] = 100
     """Held-out questions of each kind that the trained model is asked. 0: none."""
     exam_seed: str = "0"
     """Which questions those are."""
@@ -31,6 +31,8 @@ class Course(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Objects of a scene at most."""
     lookups: bool = False
     """Only short questions about what is there: no descriptions, no agents, nothing from other tasks."""
+    terse: bool = False
+    """Each question has one answer, the shortest one."""
     questions: Count = 10
     """Lessons of a row at most."""
     tokens: Count = 448

@@ -39,7 +39,7 @@ class Study(Method[Prompt, Packed]):
 
     def encode(self, record: Prompt) -> Packed:
         rng = Random(record.id)
-        return self.packer.pack(rows.draw(rng, self.course), rng, self.course.tokens, record.id)
+        return self.packer.pack(rows.draw(rng, self.course), rng, self.course, record.id)
 
     def collate(self, items: Sequence[Packed]) -> Batch:
         return self.packer.collate(items)

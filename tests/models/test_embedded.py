@@ -1,17 +1,24 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
 from hf_lab import CPU, Lab, converse, request
 
+from eval_anything.cli.main import main
 from eval_anything.errors import StorageError, UnknownName
+from eval_anything.models import embedded
 from eval_anything.models.embedded import EmbeddedModel, ensure
 from eval_anything.models.hf import checkpoint, load
-from eval_anything.values import Reasoning
+from eval_anything.synth import audio, image
+from eval_anything.synth.scene import Scene, scene
+from eval_anything.values import Audio, Image, Reasoning
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +93,64 @@ def test_home_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be written"):
         ensure(tmp_path / "file" / "m")
+
+
+def scenes(count: int) -> list[Scene]:
+    """Scenes that no training has seen."""
+    return [
+        scene(Random(f"test of the embedded model {number}"), objects=number % 3 + 1)
+        for number in range(count)
+    ]
+
+
+def answered(lab: Lab, asked: list[Scene], question: str, **params: Any) -> list[str]:
+    """What the trained model says to a question about the pictures and recordings of `asked`."""
+    requests = [
+        request(
+            Image(lab.store.add_bytes(image.png(drawn), "image")),
+            Audio(lab.store.add_bytes(audio.wav(drawn), "audio")),
+            question,
+            sample=str(number),
+            **params,
+        )
+        for number, drawn in enumerate(asked)
+    ]
+    return [response.text for response in converse(EmbeddedModel("omni", CPU), lab.store, requests)]
+
+
+def test_the_trained_one_sees_and_hears(lab: Lab) -> None:
+    drawn = scenes(12)
+    numbers = ("zero", "one", "two", "three", "four", "five", "six")
+    told = answered(lab, drawn, "How many objects does the picture show?")
+    right = [numbers[len(d.objects)] in text.lower() for d, text in zip(drawn, told, strict=True)]
+    assert sum(right) >= 11
+    told = answered(lab, drawn, "What is the last sound?")
+    right = [d.sounds[-1].timbre in text.lower() for d, text in zip(drawn, told, strict=True)]
+    assert sum(right) >= 10
+
+
+def test_drawn_answers_differ(lab: Lab) -> None:
+    same = scenes(1) * 8
+    assert len(set(answered(lab, same, "Describe the picture.", temperature=1.0))) > 1
+    assert len(set(answered(lab, same, "Describe the picture.", temperature=0.0))) == 1
+
+
+def test_damaged_weights_are_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "omni"
+    shutil.copytree(embedded.WEIGHTS, folder)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\0")
+    monkeypatch.setattr(embedded, "WEIGHTS", folder)
+    embedded._whole_weights.cache_clear()
+    command = ["run", "--model", "embedded/omni", "--tasks", "amu", "--data", "synthetic:n=1"]
+    assert main([*command, "--judge", "reference", "--out", str(tmp_path / "run")]) == 2
+    assert "model.safetensors is damaged" in capsys.readouterr().err
+    embedded._whole_weights.cache_clear()
+
+
+def test_it_says_what_it_is() -> None:
+    model = EmbeddedModel("omni", CPU)
+    assert "toy" in model.notes()[0] and len(model.identity()["checkpoint"]) == 64
+    assert sum(path.stat().st_size for path in embedded.WEIGHTS.iterdir()) < 12 * 2**20

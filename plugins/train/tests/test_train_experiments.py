@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -80,10 +81,8 @@ def test_a_job_that_fails_is_named_and_stops_those_after_it(tmp_path: Path) -> N
 
 
 def test_every_arm_has_a_checkpoint_that_a_job_makes(tmp_path: Path) -> None:
-    asked = type(
-        "Asked", (), {"model": "hf/m", "about": "video", "n": 8, "held_out": 8, "out": str(tmp_path)}
-    )
-    plan = closed_loop.Plan(asked, 3)  # type: ignore[arg-type]
+    asked = argparse.Namespace(model="hf/m", about="video", n=8, held_out=8, out=str(tmp_path))
+    plan = closed_loop.Plan(asked, 3)
     names = {job.name for job in plan.jobs()}
     assert set(plan.checkpoints()) == set(closed_loop.ARMS)
     for job in plan.jobs():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -109,7 +110,7 @@ def test_attention_of_many_media_in_one_call(lengths: list[int]) -> None:
     found, _ = attention.attend(
         torch.nn.Identity(), query, key, value, None, scaling=0.3, cu_seq_lens_q=borders
     )
-    for start, end in zip(borders, borders[1:], strict=False):
+    for start, end in itertools.pairwise(borders):
         part = slice(int(start), int(end))
         scores = (query[0, :, part] @ key[0, :, part].transpose(1, 2) * 0.3).softmax(-1)
         expected = (scores @ value[0, :, part]).transpose(0, 1)

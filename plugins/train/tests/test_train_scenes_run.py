@@ -98,7 +98,7 @@ def test_a_recipe_with_a_typo(tmp_path: Path) -> None:
     path.write_text(TINY.replace("batch_size", "batchsize"))
     with pytest.raises(UsageError, match="batchsize"):
         read_recipe(path, Recipe)
-    with pytest.raises(UsageError, match="none.yaml"):
+    with pytest.raises(UsageError, match="none"):
         read_recipe(tmp_path / "none.yaml", Recipe)
 
 

@@ -72,7 +72,7 @@ def _scores(path: Path) -> dict[str, float]:
     found: dict[str, float] = {}
     for text in path.read_text(encoding="utf-8").splitlines():
         row = json.loads(text)
-        value = row["score"]["value"] if isinstance(row["score"], dict) else row["score"]
+        value = row["score"]
         if value is None:
             raise ValueError(f"{path}: sample {row['id']} has no score")
         found[row["id"]] = float(value)

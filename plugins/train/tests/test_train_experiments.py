@@ -98,7 +98,7 @@ def test_the_table(tmp_path: Path) -> None:
             folder = tmp_path / arm / str(seed)
             folder.mkdir(parents=True)
             values = [float(n < right * 40) for n in range(40)]
-            rows = [{"id": f"q{n}", "score": {"value": value}} for n, value in enumerate(values)]
+            rows = [{"id": f"q{n}", "score": value} for n, value in enumerate(values)]
             (folder / "samples_held_out.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
             runs[arm].append(folder)
     first, second = tabled.lines(runs)

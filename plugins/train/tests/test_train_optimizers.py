@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,7 @@ def test_state_comes_back() -> None:
     other = tiny()
     other.load_state_dict(module.state_dict())
     again = muon(other, asked())
-    again.load_state_dict(optimizer.state_dict())
+    again.load_state_dict(copy.deepcopy(optimizer.state_dict()))  # torch does not copy
     for net, one in ((module, optimizer), (other, again)):
         step(one, net)
     for a, b in zip(module.parameters(), other.parameters(), strict=True):

@@ -13,6 +13,7 @@ from test_train_scenes_media import Exact
 
 from eval_anything.models.hf import load
 from eval_anything.synth import audio, image
+from eval_anything.synth.scene import scene
 from eval_anything.values import File, Message, Part, Text
 from eval_anything_train.policy import Policy, open_policy
 from eval_anything_train.scenes import attention, carrier, rows
@@ -119,7 +120,7 @@ def test_attention_of_many_media_in_one_call(lengths: list[int]) -> None:
 
 def test_encoders_give_the_same_with_it(policy: Policy, packer: Packer) -> None:
     inner: Any = policy.model.model
-    drawn = [rows.draw(Random(n), Course(lookups=True)).scene for n in range(6)]
+    drawn = [scene(Random(n)) for n in range(6)]
     mels, held = packer.media.sounds(drawn)
     pixels = torch.cat([packer.media.picture(one, Random(0))[0] for one in drawn])
     grid = torch.tensor([[1, 6, 6]] * len(drawn))

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import pad, scaled_dot_product_attention
-from transformers import AttentionInterface
 
 NAME = "flash_padded"
 """Kernels with "flash" in their names are given all media at once, and where each begins."""
@@ -49,7 +48,9 @@ def _padded(values: Tensor, lengths: list[int], longest: int) -> Tensor:
 
 
 def use(model: Any) -> None:
-    """Let both encoders of a thinker attend so."""
+    """Let both encoders of a thinker attend so. Needs `load.libraries()` first."""
+    from transformers import AttentionInterface
+
     AttentionInterface.register(NAME, attend)
     for encoder in (model.model.visual, model.model.audio_tower):
         encoder.config._attn_implementation = NAME

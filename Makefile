@@ -7,8 +7,8 @@ READY := $(VENV)/.ready
 
 .PHONY: demo test lint bench test-audiocraft clean
 
-demo: $(READY)  ## the main job, offline: a small neural omni model on the synthetic AMU twin
-	$(BIN)/eval-anything run --model embedded/omni-random --tasks amu --data synthetic:n=48 --judge reference -M max_tokens=32 --seed 0
+demo: $(READY)  ## the main job, offline: a small omni model on AMU, and as an agent with media tools on AMG
+	$(BIN)/eval-anything run --model embedded/omni --agent text-protocol --tasks amu,amg --data synthetic:n=48 -M max_tokens=256 --seed 0
 
 test: $(READY) lint  ## the whole suite, in parallel, offline
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -28,6 +28,7 @@ bench: $(READY)  ## prints tables; each script says what is in its own
 	$(BIN)/python bench/gate.py
 	$(BIN)/python bench/gate_rates.py
 	$(BIN)/python bench/report.py
+	$(BIN)/python bench/judge_quality.py
 	$(BIN)/python plugins/train/bench/steps.py
 	$(BIN)/python plugins/train/bench/ppo.py
 

@@ -17,7 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import tabled
+import worth
 from jobs import ExperimentError, Job, claim, run
+
+from eval_anything_train.data import twin
 
 HERE = Path(__file__).resolve().parent
 ARMS: dict[str, str] = {
@@ -63,9 +66,8 @@ class Plan:
         self.model, self.about, self.n, self.held = asked.model, asked.about, asked.n, asked.held_out
         self.seed = seed
         self.out = Path(asked.out) / f"seed-{seed}"
-        twin = f"synthetic:{SUBTASK[self.about]},n={self.n},seed={seed}"
-        self.data = f"{twin},agreement={AGREEMENT[self.about]}"
-        self.prompts = twin
+        self.prompts = f"synthetic:{SUBTASK[self.about]},n={self.n},seed={seed}"
+        self.data = f"{self.prompts},agreement={AGREEMENT[self.about]}"
 
     def jobs(self) -> Iterator[Job]:
         for name, share in (("llf", 1.0), ("llf-75", 0.75), ("llf-50", 0.5), ("llf-25", 0.25)):
@@ -102,12 +104,22 @@ class Plan:
     def scored(self, arm: str) -> Path:
         return self.out / "scored" / _slug(arm)
 
+    def worth(self) -> Iterator[str]:
+        """What the pairs are worth that the arms were trained on: rows of a table."""
+        short = SUBTASK[self.about]
+        noisy = twin.twin_folder(short, self.n, self.seed, AGREEMENT[self.about])
+        yield f"| the annotator, seed {self.seed} | {worth.of_annotator(noisy, short)} |"
+        true = twin.twin_folder(short, self.n, self.seed)
+        for name in ("llf", "llf-75", "llf-50", "llf-25", "llf-none"):
+            yield f"| {name}, seed {self.seed} | {worth.of_llf(self.out / name, true, short, self.about)} |"
+
     def _llf(self, name: str, *more: str) -> Job:
         return self._job(name, self._llf_command(name, *more))
 
     def _llf_command(self, name: str, *more: str) -> tuple[str, ...]:
         command = ["train", "llf", "--model", _folder(self.model), "--data", self.prompts]
         command += ["--out", str(self.out / name), "--seed", str(self.seed), "--save-every", "0"]
+        command += ["--cache", str(self.out / "cache")]  # first answers are the same in all variants
         for stage in ("respond", "critique", "refine"):
             for option, value in _SAMPLING.items():
                 command += [f"--{stage}.{option}", value]
@@ -177,7 +189,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"closed_loop: {fault}", file=sys.stderr)
         return 2
     runs = {arm: [plan.scored(arm) for plan in plans] for arm in ARMS}
-    tabled.write(Path(asked.report), runs, ARMS, {**configuration, "seeds": seeds})
+    told = {**configuration, "seeds": seeds}
+    tabled.write(
+        Path(asked.report), tabled.lines(runs), ARMS, told, [row for p in plans for row in p.worth()]
+    )
     return 0
 
 

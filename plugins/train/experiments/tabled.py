@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import worth
 
 from eval_anything.report import plots
 
@@ -80,10 +81,16 @@ def _scores(path: Path) -> dict[str, float]:
 
 
 def write(
-    folder: Path, runs: Mapping[str, Sequence[Path]], about: Mapping[str, str], told: Mapping[str, Any]
+    folder: Path,
+    found: Sequence[Line],
+    about: Mapping[str, str],
+    told: Mapping[str, Any],
+    pairs: Sequence[str],
 ) -> None:
-    """RESULTS.md's table (between its marks, the words around it stay) and closed_loop.svg in `folder`."""
-    found = lines(runs)
+    """RESULTS.md's tables (between their marks; the words around them stay) and closed_loop.svg in `folder`.
+
+    `pairs`: rows of the table of what the pairs are worth.
+    """
     table = ["| | score | difference to the initial model | each seed |", "|---|---|---|---|"]
     for one in found:
         change = "" if one is found[0] else "{:+.3f} [{:+.3f}, {:+.3f}]".format(*one.against)
@@ -93,7 +100,16 @@ def write(
             f" | {change} | {seeds} |"
         )
     setting = ", ".join(f"{k}={v}" for k, v in told.items() if k not in ("training", "sampling"))
-    body = "\n".join((*table, "", f"Settings: {setting}; the trainings' own are in `closed_loop.py`."))
+    body = "\n".join(
+        (
+            *table,
+            "",
+            worth.HEADER,
+            *pairs,
+            "",
+            f"Settings: {setting}; the trainings' own are in `closed_loop.py`.",
+        )
+    )
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "RESULTS.md"
     old = path.read_text(encoding="utf-8") if path.is_file() else f"# Results\n\n{_BEGIN}\n{_END}\n"

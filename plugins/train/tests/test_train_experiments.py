@@ -18,10 +18,13 @@ import closed_loop  # noqa: E402
 import held_out  # noqa: E402
 import jobs  # noqa: E402
 import tabled  # noqa: E402
+import worth  # noqa: E402
 
 from eval_anything.cli.main import main  # noqa: E402
 from eval_anything.synth.scene import scene  # noqa: E402
-from eval_anything_train.data import twin_answers  # noqa: E402
+from eval_anything.values import Text  # noqa: E402
+from eval_anything_train.data import source, twin, twin_answers  # noqa: E402
+from eval_anything_train.values import Pair  # noqa: E402
 
 
 @pytest.mark.parametrize("about", ["image", "video", "audio"])
@@ -108,8 +111,33 @@ def test_the_table(tmp_path: Path) -> None:
     report = tmp_path / "report"
     report.mkdir()
     (report / "RESULTS.md").write_text(f"before\n{tabled._BEGIN}\nold\n{tabled._END}\nafter\n")
-    tabled.write(report, runs, {"initial": "a", "better": "b"}, {"n": 40})
+    found = tabled.lines(runs)
+    tabled.write(report, found, {"initial": "a", "better": "b"}, {"n": 40}, ["| a row of pairs |"])
     text = (report / "RESULTS.md").read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
     assert "| **better**: b | 0.750" in text
     assert (report / "closed_loop.svg").read_text().startswith("<svg ")
+
+
+def test_what_pairs_are_worth(tmp_path: Path) -> None:
+    folder = twin.twin_folder("ti2t", 20, 0, 0.6)
+    annotated = worth.of_annotator(folder, "ti2t")
+    assert annotated.pairs == 20 and annotated.better == 0.6 and annotated.worse == pytest.approx(0.4)
+    truths = twin.read_truth(folder, "ti2t")
+    exchanges = read_pairs("synthetic:ti2t,n=20")
+    (tmp_path / "pairs").mkdir()
+    lines = []
+    for number, (pair, truth) in enumerate(zip(exchanges, truths, strict=True)):
+        true, false = (truth.replies[n].text for n in (truth.winner - 1, 2 - truth.winner))
+        question = next(part.text for part in pair.messages[-1].parts if isinstance(part, Text))
+        part = {"type": "text", "text": question}
+        messages = [{"role": "user", "parts": [part]}]
+        lines.append({"id": f"train_20-{number}", "messages": messages, "chosen": true, "rejected": false})
+    (tmp_path / "pairs" / "pairs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = worth.of_llf(tmp_path, folder, "ti2t", "image")
+    # A worse answer may have faults of style alone, which leave it as true.
+    assert found.chosen > found.rejected and found.better > 0.5 and found.worse < 0.1
+
+
+def read_pairs(name: str) -> list[Pair]:
+    return list(source.load(name, Pair).records)

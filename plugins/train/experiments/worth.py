@@ -32,7 +32,9 @@ class Worth(NamedTuple):
         )
 
 
-HEADER = "| pairs of | pairs | rejected | chosen | chosen truer | as true | less true |\n|---|---|---|---|---|---|---|"
+HEADER = "\n".join(
+    ("| pairs of | pairs | rejected | chosen | chosen truer | as true | less true |", f"|{'---|' * 7}")
+)
 
 
 def of_llf(folder: Path, twin: Path, short: str, about: About) -> Worth:

@@ -25,6 +25,8 @@ _LANGUAGE: dict[str, Any] = {
     "max_position_embeddings": 1024,
     "rope_theta": 10000.0,
 }
+_GRIDS = {"vision": (16, 16), "audio": (12, 19)}
+"""Patches of a picture; windows of a spectrogram (mel bins by frames)."""
 _TOWER = {
     "vision": {"width": 96, "depth": 4, "heads": 3},
     "audio": {"width": 96, "depth": 3, "heads": 3},
@@ -44,10 +46,28 @@ def build(folder: Path, seed: int) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = AnyRewardModel(configs.read(folder))
-        for preprocessor in model.modality_tower.modality_preprocessors.values():
-            torch.nn.init.normal_(preprocessor.pos_embedding_helper.pos_embed, std=0.02)
+        for name, grid in _GRIDS.items():
+            preprocessor = model.modality_tower.modality_preprocessors[name]
             torch.nn.init.normal_(preprocessor.cls_token, std=0.02)
+            own = preprocessor.pos_embedding_helper.pos_embed
+            with torch.no_grad():
+                own[0, 1:] = positions(*grid, own.shape[-1])
     save(model, folder, "float32")
+
+
+def positions(rows: int, columns: int, width: int) -> Any:
+    """(rows * columns, width): sines and cosines of both coordinates. Positions are learnt like all weights;
+    begun so, what lies near is alike, and a patch finds its neighbours early."""
+    import torch
+
+    waves = torch.pi / 2 * torch.arange(1, width // 4 + 1) / 4
+    parts = []
+    for count in (rows, columns):
+        at = torch.arange(count)[:, None] / count * waves
+        parts.append(torch.cat([at.sin(), at.cos()], dim=1))
+    down = parts[0][:, None].expand(rows, columns, -1)
+    across = parts[1][None].expand(rows, columns, -1)
+    return torch.cat([down, across], dim=2).flatten(0, 1) / 2
 
 
 def save(model: Any, folder: Path, dtype: str) -> None:

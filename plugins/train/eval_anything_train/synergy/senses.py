@@ -37,6 +37,9 @@ _SOUNDS = 5
 """Of a recording at most; the instructions ask for no more than three."""
 SEEN = (len(SHAPES) + 1, len(COLOURS) + 1, len(SIZES) + 1)
 """Answers about each cell; 0: nothing is there."""
+_ROW = [min(GRID - 1, int((patch + 0.5) / 16 * GRID)) for patch in range(16)]
+_CELL_OF_PATCH = [row * GRID + column for row in _ROW for column in _ROW]
+"""Of the 16 x 16 patches of a picture."""
 HEARD = (len(TIMBRES) + 1, len(PITCHES) + 1)
 """Answers about each place in the order of sounds."""
 
@@ -53,19 +56,24 @@ class Senses(nn.Module):
     def __init__(self, tower: nn.Module, features: int) -> None:
         super().__init__()
         self.tower = tower
+        width = cast(Any, tower).modality_preprocessors["vision"].cls_token.shape[-1]
+        self.patches = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, sum(SEEN)))
         self.seen = nn.Sequential(nn.LayerNorm(features), nn.Linear(features, _CELLS * sum(SEEN)))
         self.heard = nn.Sequential(nn.LayerNorm(features), nn.Linear(features, _SOUNDS * sum(HEARD)))
 
-    def forward(self, images: Tensor, clips: Tensor, owners: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 9, answers) and (B, places, answers)."""
+    def forward(self, images: Tensor, clips: Tensor, owners: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, 9, answers) and (B, places, answers) of the two vectors; (B, 256, answers) of the patches."""
         tower = cast(Any, self.tower)
-        seen = self.seen(tower.images(images)).unflatten(1, (_CELLS, sum(SEEN)))
+        tokens = tower.modality_trunks["vision"](tower.modality_preprocessors["vision"](images))
+        vector = tower.modality_postprocessors["vision"](tower.modality_heads["vision"](tokens))
+        seen = self.seen(vector).unflatten(1, (_CELLS, sum(SEEN)))
         told = self.heard(heard(tower, clips, owners)).unflatten(1, (_SOUNDS, sum(HEARD)))
-        return seen, told
+        return seen, told, self.patches(tokens[:, 1:])
 
 
 class LearnSenses(Method[Prompt, View]):
-    """Cross-entropy of what the vectors tell about each cell and each sound."""
+    """Cross-entropy of what the vectors tell about each cell and each sound, and of what each patch of a
+    picture tells about its own cell: there it is learnt first."""
 
     name = "senses"
     takes = Prompt
@@ -106,8 +114,10 @@ class LearnSenses(Method[Prompt, View]):
         found = module(*(batch.inputs[name] for name in ("images", "clips", "owners")))
         losses: list[Tensor] = []
         metrics: dict[str, Tensor] = {}
-        for name, logits, sizes in (("seen", found[0], SEEN), ("heard", found[1], HEARD)):
-            labels, rights = batch.labels[name], []
+        labelled = {**batch.labels, "patches": batch.labels["seen"][:, _CELL_OF_PATCH]}
+        parts = (("seen", found[0], SEEN), ("heard", found[1], HEARD), ("patches", found[2], SEEN))
+        for name, logits, sizes in parts:
+            labels, rights = labelled[name], []
             for place, part in enumerate(logits.split(sizes, dim=2)):
                 truth = labels[..., place]
                 # What is there is rarer than what is not, and is what counts.

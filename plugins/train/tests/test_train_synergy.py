@@ -27,7 +27,8 @@ from eval_anything_train.synergy.media import Media, heard
 
 TINY = """
 stages:
-  - {name: senses, method: senses, rows: 8, batch_size: 4, lr: 1.0e-3}
+  - {name: sight, method: sight, rows: 8, batch_size: 4, lr: 1.0e-3}
+  - {name: hearing, method: hearing, rows: 8, batch_size: 4, lr: 1.0e-3}
   - {name: projectors, method: projectors, rows: 8, batch_size: 4, lr: 1.0e-3}
   - {name: everything, method: everything, rows: 8, batch_size: 4, lr: 1.0e-3, words: 0.5}
 """
@@ -98,7 +99,7 @@ def test_a_judge_comes_out_that_the_harness_uses(tmp_path: Path, capsys: pytest.
     assert report.turned.share == 1  # each answer is scored by itself
     assert "| image-audio |" in capsys.readouterr().out
     folders = sorted(path for path in out.iterdir() if path.name[0] == "0")
-    carried, senses, projectors, everything = (
+    carried, _, senses, projectors, everything = (
         load_file((folder / "final" if (folder / "final").is_dir() else folder) / "model.safetensors")
         for folder in folders
     )

@@ -39,11 +39,11 @@ def synergy(settings: SynergySettings, stream: TextIO | None = sys.stderr) -> Sy
 def _method(settings: Settings, stage: Stage) -> Any:
     from eval_anything_train.synergy.judge import Judge
     from eval_anything_train.synergy.prefer import Prefer
-    from eval_anything_train.synergy.senses import LearnSenses
+    from eval_anything_train.synergy.senses import LearnSense
 
     judge = Judge(Path(settings.model))
-    if stage.method == "senses":
-        return LearnSenses(judge, settings)
+    if stage.method in ("sight", "hearing"):
+        return LearnSense(judge, settings, stage.method)
     return Prefer(judge, settings, language=stage.method == "everything", words=stage.words)
 
 

@@ -1,4 +1,4 @@
-"""First stage: the encoders learn to hold a whole scene in one vector, from which heads read it off again.
+"""First stages: the encoders learn to hold a whole scene in one vector, from which heads read it off again.
 
 It stands in for what ImageBind has learnt elsewhere: the published judge leaves that as it is.
 """
@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -50,39 +50,52 @@ class View:
     scene: Scene
 
 
-class Senses(nn.Module):
-    """The tower with a head over each of its two vectors."""
+class Sight(nn.Module):
+    """The tower's encoder of pictures, with a head over its vector and one over its patches."""
 
-    def __init__(self, tower: nn.Module, features: int) -> None:
+    def __init__(self, tower: Any, features: int) -> None:
         super().__init__()
         self.tower = tower
-        width = cast(Any, tower).modality_preprocessors["vision"].cls_token.shape[-1]
+        width = tower.modality_preprocessors["vision"].cls_token.shape[-1]
+        self.whole = nn.Sequential(nn.LayerNorm(features), nn.Linear(features, _CELLS * sum(SEEN)))
         self.patches = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, sum(SEEN)))
-        self.seen = nn.Sequential(nn.LayerNorm(features), nn.Linear(features, _CELLS * sum(SEEN)))
-        self.heard = nn.Sequential(nn.LayerNorm(features), nn.Linear(features, _SOUNDS * sum(HEARD)))
 
-    def forward(self, images: Tensor, clips: Tensor, owners: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, 9, answers) and (B, places, answers) of the two vectors; (B, 256, answers) of the patches."""
+    def forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, ...]:
+        """(B, 9, answers) of the vectors, (B, 256, answers) of the patches."""
         tower = cast(Any, self.tower)
-        tokens = tower.modality_trunks["vision"](tower.modality_preprocessors["vision"](images))
+        tokens = tower.modality_trunks["vision"](tower.modality_preprocessors["vision"](inputs["images"]))
         vector = tower.modality_postprocessors["vision"](tower.modality_heads["vision"](tokens))
-        seen = self.seen(vector).unflatten(1, (_CELLS, sum(SEEN)))
-        told = self.heard(heard(tower, clips, owners)).unflatten(1, (_SOUNDS, sum(HEARD)))
-        return seen, told, self.patches(tokens[:, 1:])
+        return self.whole(vector).unflatten(1, (_CELLS, sum(SEEN))), self.patches(tokens[:, 1:])
 
 
-class LearnSenses(Method[Prompt, View]):
-    """Cross-entropy of what the vectors tell about each cell and each sound, and of what each patch of a
-    picture tells about its own cell: there it is learnt first."""
+class Hearing(nn.Module):
+    """The tower's encoder of recordings with a head over its vector."""
 
-    name = "senses"
+    def __init__(self, tower: Any, features: int) -> None:
+        super().__init__()
+        self.tower = tower
+        self.whole = nn.Sequential(nn.LayerNorm(features), nn.Linear(features, _SOUNDS * sum(HEARD)))
+
+    def forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, ...]:
+        """(B, places, answers) of the vectors."""
+        vector = heard(self.tower, inputs["clips"], inputs["owners"])
+        return (self.whole(vector).unflatten(1, (_SOUNDS, sum(HEARD))),)
+
+
+class LearnSense(Method[Prompt, View]):
+    """Cross-entropy of what a vector tells about each cell or each sound; and of what each patch of a picture
+    tells about its own cell, where it is learnt first."""
+
     takes = Prompt
 
-    def __init__(self, judge: Judge, settings: Any) -> None:
+    def __init__(self, judge: Judge, settings: Any, sense: Literal["sight", "hearing"]) -> None:
         super().__init__(cast(Any, judge), settings)
+        self.name = sense  # type: ignore[misc]
         self.judge = judge
         self.media = Media()
-        self.model = Senses(judge.model.modality_tower, judge.model.config.modality_config.hidden_size)
+        features = judge.model.config.modality_config.hidden_size
+        network = Sight if sense == "sight" else Hearing
+        self.model: nn.Module = network(judge.model.modality_tower, features)
 
     def trained(self) -> nn.Module:
         return self.model
@@ -94,30 +107,27 @@ class LearnSenses(Method[Prompt, View]):
 
     def collate(self, items: Sequence[View]) -> Batch:
         scenes = [item.scene for item in items]
-        clips, owners = self.media.sounds(scenes)
+        inputs = {"attention_mask": torch.ones(len(items), dtype=torch.bool)}
+        if self.name == "sight":
+            inputs["images"] = self.media.images(scenes, Random(items[0].id))
+            cells = torch.stack([_seen(scene) for scene in scenes])
+            labels = {"whole": cells, "patches": cells[:, _CELL_OF_PATCH]}
+        else:
+            inputs["clips"], inputs["owners"] = self.media.sounds(scenes)
+            labels = {"whole": torch.stack([_heard(scene) for scene in scenes])}
         return Batch(
-            inputs={
-                "images": self.media.images(scenes, Random(items[0].id)),
-                "clips": clips,
-                "owners": owners,
-                "attention_mask": torch.ones((len(items), 2), dtype=torch.bool),
-            },
+            inputs=inputs,
             response=torch.zeros(0, dtype=torch.bool),
             ids=tuple(item.id for item in items),
-            labels={
-                "seen": torch.stack([_seen(scene) for scene in scenes]),
-                "heard": torch.stack([_heard(scene) for scene in scenes]),
-            },
+            labels=labels,
         )
 
     def loss(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Metrics]:
-        found = module(*(batch.inputs[name] for name in ("images", "clips", "owners")))
+        sizes = SEEN if self.name == "sight" else HEARD
         losses: list[Tensor] = []
         metrics: dict[str, Tensor] = {}
-        labelled = {**batch.labels, "patches": batch.labels["seen"][:, _CELL_OF_PATCH]}
-        parts = (("seen", found[0], SEEN), ("heard", found[1], HEARD), ("patches", found[2], SEEN))
-        for name, logits, sizes in parts:
-            labels, rights = labelled[name], []
+        for logits, (name, labels) in zip(module(batch.inputs), batch.labels.items(), strict=True):
+            rights = []
             for place, part in enumerate(logits.split(sizes, dim=2)):
                 truth = labels[..., place]
                 # What is there is rarer than what is not, and is what counts.

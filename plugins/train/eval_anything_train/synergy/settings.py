@@ -25,9 +25,9 @@ class SynergySettings(Workplace, frozen=True, kw_only=True):
 
 
 class Stage(Link, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One training: of the encoders (senses), of projectors alone, or of language model and projectors."""
+    """One training: of an encoder (sight, hearing), of projectors alone, or of language model and projectors."""
 
-    method: Literal["senses", "projectors", "everything"]
+    method: Literal["sight", "hearing", "projectors", "everything"]
     words: NotNegative = 0.0
     """Weight of the cross-entropy of the better answer's words beside the preferences' loss."""
 

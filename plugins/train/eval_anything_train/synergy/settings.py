@@ -25,7 +25,7 @@ class SynergySettings(Workplace, frozen=True, kw_only=True):
 
 
 class Stage(Link, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One training: of an encoder (sight, hearing), of projectors alone, or of language model and projectors."""
+    """One training: of an encoder (sight, hearing), of projectors alone, or of language model as well."""
 
     method: Literal["sight", "hearing", "projectors", "everything"]
     words: NotNegative = 0.0

@@ -72,8 +72,6 @@ class Task(abc.ABC):
     """Options that the protocol gives its judge; those of -J win."""
     offline_judge: ClassVar[str] = ""
     """The default on synthetic data."""
-    truth_judge: ClassVar[str] = ""
-    """The judge that knows the truth of synthetic data, where it is another than the offline one."""
     offline_tool: ClassVar[str] = ""
     """The media generator that agents are given on synthetic data where none is named."""
     Options: ClassVar[type[msgspec.Struct]] = NoOptions

@@ -40,8 +40,7 @@ class Synergy(Task):
     data_kinds = ("hub", "path", "synthetic")
     judge = "synergy"
     protocol_judge = "synergy"
-    offline_judge = "synergy-embedded"
-    truth_judge = "scene"
+    offline_judge = "scene"
     offline_tool = "synthetic/scene"
     Options = SynergyOptions
 

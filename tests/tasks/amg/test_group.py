@@ -260,6 +260,7 @@ def test_one_command_gives_every_column_and_the_overall_score(tmp_path: Path) ->
             tasks=["amu", "amg"],
             data="synthetic:n=12,seed=1",
             agent="text-protocol",
+            judge={"amg_synergy": "scene"},
             out=tmp_path / "run",
         )
     found = {combined.name: combined for combined in results.combined}

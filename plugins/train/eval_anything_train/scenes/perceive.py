@@ -96,7 +96,9 @@ class Perceive(Method[Prompt, View]):
         super().__init__(policy, settings)
         attention.use(policy.model)
         self.media = Media(policy.opened.processor)
-        self.model = Perceiver(policy.model, policy.model.config.text_config.hidden_size)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
+            self.model = Perceiver(policy.model, policy.model.config.text_config.hidden_size)
 
     def trained(self) -> nn.Module:
         return self.model

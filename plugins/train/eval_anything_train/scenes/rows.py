@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -86,9 +86,9 @@ def _scene(rng: Random, course: Course) -> Row:
         about: About = "audio" if side == "heard" else _visual(drawn)
         lessons.append(sources.preference(drawn, about, rng))
         lessons.append(rng.choice((sources.again, sources.choice))(drawn, about, rng))
-    for gone in {"seen", "heard"} - set(shown):
-        if gone == "seen" or drawn.sounds:
-            lessons.append(sources.missing(drawn, "seen" if gone == "seen" else "heard", rng))
+    for gone in get_args(Side):
+        if gone not in shown and (gone == "seen" or drawn.sounds):
+            lessons.append(sources.missing(drawn, gone, rng))
     if shown:
         lessons += world.ask(drawn, rng, _needs(shown), max(1, course.questions - len(lessons)))
     lead = rng.choice(("##Prompt: ", "Here it is.\n")) if rng.random() < 0.1 else ""

@@ -95,7 +95,9 @@ class LearnSense(Method[Prompt, View]):
         self.media = Media()
         features = judge.model.config.modality_config.hidden_size
         network = Sight if sense == "sight" else Hearing
-        self.model: nn.Module = network(judge.model.modality_tower, features)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
+            self.model: nn.Module = network(judge.model.modality_tower, features)
 
     def trained(self) -> nn.Module:
         return self.model

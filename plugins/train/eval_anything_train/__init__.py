@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from eval_anything_train.llf.manifest import LLFOutcome
     from eval_anything_train.loop import Outcome
-    from eval_anything_train.scenes.settings import ScenesOutcome
-    from eval_anything_train.synergy.settings import SynergyOutcome
+    from eval_anything_train.settings import ChainOutcome
 
 __all__ = ["train"]
 
 
 def train(
     method: str, *, preset: str | None = None, progress: bool = False, **settings: Any
-) -> Outcome | LLFOutcome | ScenesOutcome | SynergyOutcome:
+) -> Outcome | LLFOutcome | ChainOutcome:
     """What `eval-anything train METHOD` does, from Python.
 
     `settings` are its flags by the same names (`model`, `data`, `out`, `lr`, `lora={"rank": 8}`, ...); they

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Generic, TextIO, TypeVar
 
 import msgspec
 
 from eval_anything.errors import DataError, RunConflict, UsageError
 from eval_anything_train import loop
-from eval_anything_train.checkpoint import write_file, write_folder
+from eval_anything_train.checkpoint import sweep, write_file, write_folder
 from eval_anything_train.llf.flow import free_memory
 from eval_anything_train.methods.base import Training
-from eval_anything_train.settings import Link, Settings, Workplace
+from eval_anything_train.settings import ChainSettings, Link, Recipe, Settings
 from eval_anything_train.values import Prompt
 
+L = TypeVar("L", bound=Link)
 FINAL = "final"
 _MANIFEST = "chain.json"
 _CARRIER = "00-carrier"
@@ -39,25 +40,32 @@ class Numbers(Sequence[Prompt]):
         return Prompt(id=f"{self.name}/{place % self.size}", messages=())
 
 
-def read_recipe(path: Path, kind: type[Any]) -> Any:
-    """The recipe in a YAML file. Raises UsageError naming the field that is wrong."""
+def read_recipe(path: Path, stage: type[L]) -> Recipe[L]:
+    """The recipe of such stages in a YAML file. Raises UsageError naming the field that is wrong."""
     import yaml
 
     try:
-        return msgspec.convert(yaml.safe_load(path.read_text(encoding="utf-8")), kind)
+        found: Recipe[L] = msgspec.convert(
+            yaml.safe_load(path.read_text(encoding="utf-8")),
+            Recipe[stage],  # type: ignore[valid-type]
+        )
+        return found
     except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError) as fault:
         raise UsageError(f"{path}: not a recipe: {fault}") from None
 
 
-class Chain:
-    """The folder of a chain: `00-carrier`, a training run for each link, `final`."""
+class Chain(Generic[L]):
+    """The folder of a chain: `00-carrier`, a training run for each stage, `final`, examinations."""
 
-    def __init__(self, settings: Workplace, recipe: msgspec.Struct, stream: TextIO | None) -> None:
-        """Raises RunConflict where the folder holds the work of another recipe or seed, or anything else."""
+    def __init__(self, settings: ChainSettings, own: Path, stage: type[L], stream: TextIO | None) -> None:
+        """`own`: the recipe where the settings name none. Raises UsageError for one that cannot be read, and
+        RunConflict where the folder holds the work of another recipe or seed, or anything else."""
         self.settings, self.stream = settings, stream
+        self.recipe = read_recipe(Path(settings.recipe) if settings.recipe else own, stage)
         self.out = Path(settings.out)
+        sweep(self.out)
         path = self.out / _MANIFEST
-        wanted = {"seed": settings.seed, "recipe": msgspec.to_builtins(recipe)}
+        wanted = {"seed": settings.seed, "recipe": msgspec.to_builtins(self.recipe)}
         if path.is_file():
             if _read(path) != msgspec.json.decode(msgspec.json.encode(wanted)):
                 raise RunConflict(
@@ -81,10 +89,16 @@ class Chain:
         """What comes of it all."""
         return self._whole(self.final, build)
 
-    def train(
-        self, number: int, link: Link, parent: Path, method: Callable[[Settings], Training[Any, Any]]
+    def train(self, parent: Path, method: Callable[[Settings, L], Training[Any, Any]]) -> Path:
+        """The checkpoint that all stages make of `parent`, one on another; `method` says what a stage trains
+        by. What is finished is not done again, an unfinished training is gone on with."""
+        for number, stage in enumerate(self.recipe.stages, 1):
+            parent = self._train(number, stage, parent, method)
+        return parent
+
+    def _train(
+        self, number: int, link: L, parent: Path, method: Callable[[Settings, L], Training[Any, Any]]
     ) -> Path:
-        """The checkpoint that link `number` makes of `parent`; an unfinished training is gone on with."""
         out = self.out / f"{number:02d}-{link.name}"
         if (out / FINAL).is_dir():
             return out / FINAL
@@ -100,9 +114,20 @@ class Chain:
             **{name: getattr(link, name) for name in told},
         )
         records = Numbers(f"{self.settings.seed}/{link.name}", link.rows)
-        folder = loop.train(method(own), records, own, stream=self.stream).folder
+        folder = loop.train(method(own, link), records, own, stream=self.stream).folder
         free_memory()
         return folder
+
+    def examine(self, size: int, ask: Callable[[Path], tuple[msgspec.Struct, str]]) -> str:
+        """What to tell of an examination with `size` questions: `ask`, given a folder for what it needs,
+        gives a report and its table, which are kept there."""
+        self.say("examination")
+        folder = self.out / f"exam-{self.settings.exam_seed}-{size}"
+        folder.mkdir(exist_ok=True)
+        report, table = ask(folder)
+        write_file(folder / "report.json", msgspec.json.format(msgspec.json.encode(report), indent=1))
+        write_file(folder / "report.md", f"{table}\n".encode())
+        return f"\n{table}\n\nin {folder / 'report.md'}"
 
     def say(self, line: str) -> None:
         if self.stream is not None:

@@ -39,6 +39,8 @@ class Learner:
 
     def __init__(self, session: Session, module: torch.nn.Module, settings: Settings, steps: int) -> None:
         """`module` as it is outside of any wrapper; see `Session.learner`."""
+        if session.divided and settings.optimizer != "adamw":
+            raise UsageError(f"optimizer: {settings.optimizer} needs whole weights in each process")
         self.session = session
         self.settings = settings
         self.steps = steps
@@ -51,8 +53,6 @@ class Learner:
     def prepare(self) -> None:
         """Wrap the module and make its optimiser."""
         self.module = self.session.wrapped(self.bare)
-        if self.session.divided and self.settings.optimizer != "adamw":
-            raise UsageError(f"optimizer: {self.settings.optimizer} needs whole weights in each process")
         self.optimizer = optimizer_for(self.bare, self.settings)
 
     def backward(self, loss: Tensor, *, last: bool) -> None:
@@ -109,8 +109,9 @@ class Learner:
     def averages(self) -> Named:
         """The optimiser's whole tensors as `NAME/exp_avg` and so on; none of a parameter that no step has
         changed yet. Every process must go through all."""
+        state = self.optimizer.state
         for name, parameter in self.trained().items():
-            for kind, value in self.optimizer.state.get(parameter, {}).items():
+            for kind, value in state.get(parameter, {}).items():
                 yield f"{name}/{kind}", _whole(value)
 
     def restore(self, saved: Saved) -> None:

@@ -29,6 +29,8 @@ def adamw(module: nn.Module, settings: Settings, *, fused: bool = False) -> torc
 def muon(module: nn.Module, settings: Settings) -> Joined:
     """Muon (arXiv 2502.16982: momentum made orthogonal, scaled as AdamW's steps are) for the matrices of
     hidden layers; AdamW, at the same rate, for embeddings, heads over words, convolutions, norms, biases."""
+    if not hasattr(torch.optim, "Muon"):
+        raise UsageError(f"optimizer: muon needs torch 2.9 or newer, this is {torch.__version__}")
     trained = _trained(module, settings)
     outer = set(_outer(module))
     hidden = [p for p in trained if p.ndim == 2 and id(p) not in outer]

@@ -5,7 +5,9 @@ The methods' own settings extend `Settings`. Nothing here imports torch.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -120,6 +122,34 @@ class Link(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     optimizer: Optimizer = "adamw"
     weight_decay: NotNegative = 0.01
     betas: tuple[Share, Share] = (0.9, 0.98)
+
+
+L = TypeVar("L", bound=Link)
+
+
+class Recipe(msgspec.Struct, Generic[L], frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Trainings in their order."""
+
+    stages: tuple[L, ...]
+
+
+class ChainSettings(Workplace, frozen=True, kw_only=True):
+    """What the commands are told that make something from scratch; everything else is in their recipes."""
+
+    recipe: str = ""
+    """File with the stages; our own recipe.yaml unless given."""
+    exam_seed: str = "0"
+    """Which held-out questions the examination asks."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ChainOutcome:
+    """What was made, and how it did."""
+
+    folder: Path
+    manifest: Recipe[Any]
+    text: str
+    """For people."""
 
 
 FREE = frozenset({"out", "device", "workers", "keep", "save_every", "log_every"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import os
 import shutil
@@ -22,7 +23,6 @@ from eval_anything_train.data import source
 from eval_anything_train.data.dataset import DataSet
 from eval_anything_train.family import family_of
 from eval_anything_train.llf.manifest import LLFOutcome
-from eval_anything_train.llf.settings import LLFSettings
 from eval_anything_train.loop import Outcome
 from eval_anything_train.manifest import check_out, read_manifest
 from eval_anything_train.methods.base import Training
@@ -30,32 +30,25 @@ from eval_anything_train.methods.registry import method_class
 from eval_anything_train.order import Plan
 from eval_anything_train.policy import policy_for
 from eval_anything_train.ppo.settings import PPOSettings
-from eval_anything_train.scenes.settings import ScenesOutcome, ScenesSettings
 from eval_anything_train.session import Session
-from eval_anything_train.settings import Settings, Workplace
-from eval_anything_train.synergy.settings import SynergyOutcome, SynergySettings
+from eval_anything_train.settings import ChainOutcome, Settings, Workplace
 from eval_anything_train.values import Critiqued, Record
 
+_SEVERAL = {"llf": "llf.flow:llf", "scenes": "scenes.flow:scenes", "synergy": "synergy.flow:synergy"}
+"""Commands with several trainings in them."""
 _STATE_BYTES = 12
 """Of a trained parameter in a checkpoint's `trainer/`: its value and two averages, in float32."""
 
 
 def train(
     method: str, settings: Workplace, stream: TextIO | None = sys.stderr
-) -> Outcome | LLFOutcome | ScenesOutcome | SynergyOutcome:
+) -> Outcome | LLFOutcome | ChainOutcome:
     """What `eval-anything train METHOD` does: one training, or several that stand on one another."""
-    if isinstance(settings, ScenesSettings):
-        from eval_anything_train.scenes.flow import scenes
-
-        return scenes(settings, stream)
-    if isinstance(settings, SynergySettings):
-        from eval_anything_train.synergy.flow import synergy
-
-        return synergy(settings, stream)
-    if isinstance(settings, LLFSettings):
-        from eval_anything_train.llf.flow import llf
-
-        return llf(settings, stream)
+    if method in _SEVERAL:
+        module, _, name = _SEVERAL[method].partition(":")
+        flow = getattr(importlib.import_module(f"eval_anything_train.{module}"), name)
+        outcome: LLFOutcome | ChainOutcome = flow(settings, stream)
+        return outcome
     assert isinstance(settings, Settings)
     return train_one(method, settings, stream)
 
@@ -89,14 +82,14 @@ def train_one(method: str, settings: Settings, stream: TextIO | None = sys.stder
     return loop.train(trainer, data.records, settings, session, stream)
 
 
-def report(outcome: Outcome | LLFOutcome | ScenesOutcome | SynergyOutcome, *, as_json: bool) -> None:
+def report(outcome: Outcome | LLFOutcome | ChainOutcome, *, as_json: bool) -> None:
     """Say where the trained model is and what can be done with it; only the main process of a run does."""
     if os.environ.get("RANK", "0") != "0":
         return
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(outcome.manifest), indent=2).decode())
         return
-    if isinstance(outcome, LLFOutcome | ScenesOutcome | SynergyOutcome):
+    if isinstance(outcome, LLFOutcome | ChainOutcome):
         print(outcome.text)
         return
     print(f"trained model: {outcome.folder}\n{_next(outcome)}")

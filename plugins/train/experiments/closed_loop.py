@@ -107,11 +107,12 @@ class Plan:
     def worth(self) -> Iterator[str]:
         """What the pairs are worth that the arms were trained on: rows of a table."""
         short = SUBTASK[self.about]
-        noisy = twin.twin_folder(short, self.n, self.seed, AGREEMENT[self.about])
-        yield f"| the annotator, seed {self.seed} | {worth.of_annotator(noisy, short)} |"
-        true = twin.twin_folder(short, self.n, self.seed)
+        truths = twin.read_truth(twin.twin_folder(short, self.n, self.seed), short)
+        kinds = {"the annotator": self.data}
         for name in ("llf", "llf-75", "llf-50", "llf-25", "llf-none"):
-            yield f"| {name}, seed {self.seed} | {worth.of_llf(self.out / name, true, short, self.about)} |"
+            kinds[name] = str(self.out / name / "pairs" / "pairs.jsonl")
+        for name, data in kinds.items():
+            yield f"| {name}, seed {self.seed} | {worth.of_pairs(data, truths, self.about)} |"
 
     def _llf(self, name: str, *more: str) -> Job:
         return self._job(name, self._llf_command(name, *more))

@@ -17,6 +17,7 @@ import msgspec
 from eval_anything import Case, Dataset, DataSource, Judge, Means, Rubric, Task
 from eval_anything.errors import DataError
 from eval_anything.judges.agreement import heard_alike, seen_alike, stated
+from eval_anything.records import revision_of
 from eval_anything.synth import audio, image
 from eval_anything.synth.home import write_whole
 from eval_anything.synth.parse import mentions
@@ -72,7 +73,7 @@ class HeldOut(Task):
             raise DataError(f"{path}: {fault}") from None
         kept = [item for item in items if item.id.startswith(self.options.about)]
         return Dataset(
-            kind=source.kind, root=source.path, revision=str(len(kept)), size=len(kept), records=kept
+            kind=source.kind, root=source.path, revision=revision_of(kept), size=len(kept), records=kept
         )
 
     def samples(self, dataset: Dataset) -> Iterator[Sample]:

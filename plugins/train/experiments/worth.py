@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from held_out import faithful
 
 from eval_anything.synth.question_families import About
-from eval_anything_train.data.twin import Truth, read_truth
+from eval_anything.values import Text
+from eval_anything_train.data import source
+from eval_anything_train.data.twin import Truth
+from eval_anything_train.values import Pair, text_of
 
 
 class Worth(NamedTuple):
@@ -37,34 +38,18 @@ HEADER = "\n".join(
 )
 
 
-def of_llf(folder: Path, twin: Path, short: str, about: About) -> Worth:
-    """Of the pairs that `train llf` left in `folder`; the prompts are those of `twin`."""
-    truths = read_truth(twin, short)
-    return _worth(list(_judged(folder / "pairs" / "pairs.jsonl", truths, about)))
-
-
-def of_annotator(twin: Path, short: str) -> Worth:
-    """Of the annotator's own preferences: whose named winner has fewer and lighter mistakes."""
+def of_pairs(data: str, truths: Sequence[Truth], about: About) -> Worth:
+    """Of the pairs of data set `data` (a name as `train --data` takes it), whose ids end in the numbers of
+    their rows in `truths`."""
     found = []
-    for truth in read_truth(twin, short):
-        chosen, rejected = truth.replies[truth.named - 1], truth.replies[2 - truth.named]
-        found.append((1 / (1 + rejected.loss), 1 / (1 + chosen.loss)))
-    return _worth(found)
-
-
-def _judged(path: Path, truths: list[Truth], about: About) -> Iterator[tuple[float, float]]:
-    for line in path.read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        truth = truths[int(row["id"].rpartition("-")[2])]
-        question = " ".join(p["text"] for p in row["messages"][-1]["parts"] if p["type"] == "text")
+    for pair in source.load(data, Pair).records:
+        truth = truths[int(pair.id.rpartition("-")[2])]
+        question = "".join(part.text for part in pair.messages[-1].parts if isinstance(part, Text))
         rejected, chosen = (
-            faithful(question, _text(row[side]), truth.scene, about) for side in ("rejected", "chosen")
+            faithful(question, text_of(answer), truth.scene, about) for answer in (pair.rejected, pair.chosen)
         )
-        yield rejected, chosen
-
-
-def _text(answer: str | list[dict[str, str]]) -> str:
-    return answer if isinstance(answer, str) else " ".join(part.get("text", "") for part in answer)
+        found.append((rejected, chosen))
+    return _worth(found)
 
 
 def _worth(values: list[tuple[float, float]]) -> Worth:

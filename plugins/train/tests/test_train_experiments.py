@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from random import Random
 
+import closed_loop
+import held_out
+import jobs
 import numpy as np
 import pytest
+import tabled
+import worth
 
-EXPERIMENTS = Path(__file__).parents[1] / "experiments"
-sys.path.insert(0, str(EXPERIMENTS))
+from eval_anything.cli.main import main
+from eval_anything.synth.scene import scene
+from eval_anything_train.data import twin, twin_answers
 
-import closed_loop  # noqa: E402
-import held_out  # noqa: E402
-import jobs  # noqa: E402
-import tabled  # noqa: E402
-import worth  # noqa: E402
-
-from eval_anything.cli.main import main  # noqa: E402
-from eval_anything.synth.scene import scene  # noqa: E402
-from eval_anything.values import Text  # noqa: E402
-from eval_anything_train.data import source, twin, twin_answers  # noqa: E402
-from eval_anything_train.values import Pair  # noqa: E402
+EXPERIMENTS = Path(closed_loop.__file__).parent
 
 
 @pytest.mark.parametrize("about", ["image", "video", "audio"])
@@ -119,25 +114,11 @@ def test_the_table(tmp_path: Path) -> None:
     assert (report / "closed_loop.svg").read_text().startswith("<svg ")
 
 
-def test_what_pairs_are_worth(tmp_path: Path) -> None:
-    folder = twin.twin_folder("ti2t", 20, 0, 0.6)
-    annotated = worth.of_annotator(folder, "ti2t")
-    assert annotated.pairs == 20 and annotated.better == 0.6 and annotated.worse == pytest.approx(0.4)
+def test_what_pairs_are_worth() -> None:
+    folder = twin.twin_folder("ti2t", 40, 0)
     truths = twin.read_truth(folder, "ti2t")
-    exchanges = read_pairs("synthetic:ti2t,n=20")
-    (tmp_path / "pairs").mkdir()
-    lines = []
-    for number, (pair, truth) in enumerate(zip(exchanges, truths, strict=True)):
-        true, false = (truth.replies[n].text for n in (truth.winner - 1, 2 - truth.winner))
-        question = next(part.text for part in pair.messages[-1].parts if isinstance(part, Text))
-        part = {"type": "text", "text": question}
-        messages = [{"role": "user", "parts": [part]}]
-        lines.append({"id": f"train_20-{number}", "messages": messages, "chosen": true, "rejected": false})
-    (tmp_path / "pairs" / "pairs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    found = worth.of_llf(tmp_path, folder, "ti2t", "image")
+    sure = worth.of_pairs("synthetic:ti2t,n=40", truths, "image")
     # A worse answer may have faults of style alone, which leave it as true.
-    assert found.chosen > found.rejected and found.better > 0.5 and found.worse < 0.1
-
-
-def read_pairs(name: str) -> list[Pair]:
-    return list(source.load(name, Pair).records)
+    assert sure.pairs == 40 and sure.chosen > sure.rejected and sure.better > 0.6 and sure.worse < 0.1
+    unsure = worth.of_pairs("synthetic:ti2t,n=40,agreement=0.5", truths, "image")
+    assert unsure.better < sure.better and unsure.worse > sure.worse

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import tiny_models
@@ -13,6 +15,7 @@ from test_train_resume import Stopped, Stopping
 from tiny_training import demonstrations, run_tiny, settings_of
 
 from eval_anything.errors import UsageError
+from eval_anything_train.learner import Learner
 from eval_anything_train.optimizers import Joined, muon, optimizer_for
 from eval_anything_train.settings import Settings
 
@@ -63,6 +66,13 @@ def test_state_comes_back() -> None:
         step(one, net)
     for a, b in zip(module.parameters(), other.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_divided_weights_are_refused() -> None:
+    """DeepSpeed's and FSDP's learners begin alike."""
+    session: Any = SimpleNamespace(divided=True)
+    with pytest.raises(UsageError, match="muon needs whole weights"):
+        Learner(session, tiny(), asked(), 1)
 
 
 def test_nothing_to_train() -> None:

@@ -98,6 +98,7 @@ class _Answers:
             out=self.folder / name,
             root=self.folder / "media",
             params=params,
+            error_budget=0.0,  # an answer that failed is no wrong answer
             **{**self.options, **options},
         )
 

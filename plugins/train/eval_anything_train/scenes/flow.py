@@ -10,32 +10,28 @@ from typing import Any, TextIO
 import msgspec
 
 from eval_anything.models.hf import load
-from eval_anything_train.chain import Chain, read_recipe
-from eval_anything_train.checkpoint import write_file
+from eval_anything_train.chain import Chain
 from eval_anything_train.policy import policy_for
-from eval_anything_train.scenes.settings import RECIPE, Recipe, ScenesOutcome, ScenesSettings, Stage
-from eval_anything_train.settings import Settings
+from eval_anything_train.scenes.settings import RECIPE, ScenesSettings, Stage
+from eval_anything_train.settings import ChainOutcome, Settings
 
 
-def scenes(settings: ScenesSettings, stream: TextIO | None = sys.stderr) -> ScenesOutcome:
+def scenes(settings: ScenesSettings, stream: TextIO | None = sys.stderr) -> ChainOutcome:
     """Do what is not done yet in `settings.out`; each stage is resumed where it stopped.
 
     Raises UsageError for a recipe that cannot be read, RunConflict where the folder holds another recipe's
     work, and what trainings raise.
     """
-    recipe: Recipe = read_recipe(Path(settings.recipe) if settings.recipe else RECIPE, Recipe)
-    chain = Chain(settings, recipe, stream)
+    chain = Chain(settings, RECIPE, Stage, stream)
     load.libraries()
     from eval_anything_train.scenes import carrier
 
-    parent = chain.carrier(lambda folder: carrier.build(folder, settings.seed))
-    for number, stage in enumerate(recipe.stages, 1):
-        parent = chain.train(number, stage, parent, lambda own, stage=stage: _method(own, stage))  # type: ignore[misc]
+    parent = chain.train(chain.carrier(lambda folder: carrier.build(folder, settings.seed)), _method)
     final = chain.finish(lambda folder: _halved(parent, folder))
     lines = [f"trained model: {final}", f"to score it:   eval-anything run --model hf/{final} --tasks amu"]
     if settings.exam:
-        lines.append(_examined(final, settings, chain))
-    return ScenesOutcome(final, recipe, "\n".join(lines))
+        lines.append(chain.examine(settings.exam, lambda folder: _examined(final, settings, folder)))
+    return ChainOutcome(final, chain.recipe, "\n".join(lines))
 
 
 def _method(settings: Settings, stage: Stage) -> Any:
@@ -46,15 +42,11 @@ def _method(settings: Settings, stage: Stage) -> Any:
     return Perceive(policy, settings) if stage.method == "perceive" else Study(policy, settings, stage.course)
 
 
-def _examined(final: Path, settings: ScenesSettings, chain: Chain) -> str:
+def _examined(final: Path, settings: ScenesSettings, folder: Path) -> tuple[msgspec.Struct, str]:
     from eval_anything_train.scenes.exam import examine, table
 
-    chain.say("examination")
-    folder = chain.out / f"exam-{settings.exam_seed}-{settings.exam}"
     report = examine(f"hf/{final}", folder, settings.exam, settings.exam_seed)
-    write_file(folder / "report.json", msgspec.json.format(msgspec.json.encode(report), indent=1))
-    write_file(folder / "report.md", f"{table(report)}\n".encode())
-    return f"\n{table(report)}\n\nin {folder / 'report.md'}"
+    return report, table(report)
 
 
 def _halved(parent: Path, folder: Path) -> None:

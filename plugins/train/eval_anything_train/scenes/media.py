@@ -14,7 +14,7 @@ from torch import Tensor
 from eval_anything.synth import audio, image
 from eval_anything.synth.audio import RATE
 from eval_anything.synth.scene import Scene
-from eval_anything_train.scenes.sprites import Pixels, Sprites
+from eval_anything_train.scenes.sprites import Pixels, sprites
 
 CLIP_S = image.FRAMES / image.FPS
 """Seconds of a clip."""
@@ -32,7 +32,7 @@ class Media:
         self._pair = vision.temporal_patch_size
         self._mean = np.asarray(vision.image_mean, np.float32) * 255
         self._std = np.asarray(vision.image_std, np.float32) * 255
-        self.sprites = Sprites()
+        self.sprites = sprites()
 
     def picture(self, scene: Scene, rng: Random) -> tuple[Tensor, tuple[int, int, int]]:
         """Pixel values (patches, values) and the grid in patches (time, rows, columns)."""

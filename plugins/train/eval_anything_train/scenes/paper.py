@@ -132,5 +132,7 @@ def _file(id: str, drawn: Scene, side: Side, folder: Path) -> File:
     write, suffix = _FILES[kind]
     path = folder / f"{id}.{suffix}"
     if not path.is_file():
-        path.write_bytes(write(drawn))
+        partial = path.with_suffix(".partial")
+        partial.write_bytes(write(drawn))
+        partial.replace(path)
     return File(str(path), kind)

@@ -1,27 +1,20 @@
-"""What `train scenes` is told, and its recipe. Nothing here imports torch."""
+"""What `train scenes` is told, and its stages. Nothing here imports torch."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
-from eval_anything_train.settings import Count, Link, Workplace
+from eval_anything_train.settings import ChainSettings, Count, Link
 
 RECIPE = Path(__file__).parent / "recipe.yaml"
 
 
-class ScenesSettings(Workplace, frozen=True, kw_only=True):
-    """Everything else is in the recipe."""
-
-    recipe: str = ""
-    """File with the stages; our own (scenes/recipe.yaml) unless given."""
+class ScenesSettings(ChainSettings, frozen=True, kw_only=True):
     exam: Annotated[int, msgspec.Meta(ge=0)] = 100
     """Held-out questions of each kind that the trained model is asked. 0: none."""
-    exam_seed: str = "0"
-    """Which questions those are."""
 
 
 class Course(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,19 +38,3 @@ class Stage(Link, frozen=True, kw_only=True, forbid_unknown_fields=True):
     method: Literal["perceive", "study"]
     course: Course = Course()
     """Of a study."""
-
-
-class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the model is made."""
-
-    stages: tuple[Stage, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class ScenesOutcome:
-    """A trained and examined model."""
-
-    folder: Path
-    manifest: Recipe
-    text: str
-    """For people."""

@@ -7,6 +7,7 @@ has to get used to.
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
@@ -63,6 +64,12 @@ class Sprites:
         whole = _joined(scene, FRAMES, lambda obj: rng.choice(self._clips[obj]))
         chosen: Pixels = whole[np.linspace(0, FRAMES - 1, frames).round().astype(int)]
         return chosen
+
+
+@functools.cache
+def sprites() -> Sprites:
+    """Those of this process."""
+    return Sprites()
 
 
 def _covering(looks: Sequence[Object], rng: Random, times: int) -> Iterator[Scene]:

@@ -9,51 +9,48 @@ from typing import Any, TextIO
 import msgspec
 
 from eval_anything.models.hf import load
-from eval_anything_train.chain import Chain, read_recipe
-from eval_anything_train.checkpoint import write_file
-from eval_anything_train.settings import Settings
-from eval_anything_train.synergy.settings import RECIPE, Recipe, Stage, SynergyOutcome, SynergySettings
+from eval_anything_train.chain import Chain
+from eval_anything_train.settings import ChainOutcome, Settings
+from eval_anything_train.synergy.settings import RECIPE, Stage, SynergySettings
 
 
-def synergy(settings: SynergySettings, stream: TextIO | None = sys.stderr) -> SynergyOutcome:
+def synergy(settings: SynergySettings, stream: TextIO | None = sys.stderr) -> ChainOutcome:
     """Do what is not done yet in `settings.out`; each stage is resumed where it stopped.
 
     Raises as `scenes.flow.scenes`.
     """
-    recipe: Recipe = read_recipe(Path(settings.recipe) if settings.recipe else RECIPE, Recipe)
-    chain = Chain(settings, recipe, stream)
+    chain = Chain(settings, RECIPE, Stage, stream)
     load.libraries()
     from eval_anything_train.synergy import carrier
     from eval_anything_train.synergy.judge import Judge
 
-    parent = chain.carrier(lambda folder: carrier.build(folder, settings.seed))
-    for number, stage in enumerate(recipe.stages, 1):
-        parent = chain.train(number, stage, parent, lambda own, stage=stage: _method(own, stage))  # type: ignore[misc]
+    parent = chain.train(chain.carrier(lambda folder: carrier.build(folder, settings.seed)), _method)
     final = chain.finish(lambda folder: Judge(parent).save(folder, "bfloat16"))
     lines = [f"trained judge: {final}", f"to use it:     eval-anything run --judge synergy -J model={final}"]
     if settings.exam:
-        lines.append(_examined(final, settings, chain))
-    return SynergyOutcome(final, recipe, "\n".join(lines))
+        lines.append(chain.examine(settings.exam, lambda folder: _examined(final, settings)))
+    return ChainOutcome(final, chain.recipe, "\n".join(lines))
 
 
 def _method(settings: Settings, stage: Stage) -> Any:
     from eval_anything_train.synergy.judge import Judge
-    from eval_anything_train.synergy.prefer import Prefer
-    from eval_anything_train.synergy.senses import LearnSense
+    from eval_anything_train.synergy.prefer import Everything, Projectors
+    from eval_anything_train.synergy.senses import Hearing, Sight
 
     judge = Judge(Path(settings.model))
-    if stage.method in ("sight", "hearing"):
-        return LearnSense(judge, settings, stage.method)
-    return Prefer(judge, settings, language=stage.method == "everything", words=stage.words)
+    match stage.method:
+        case "sight":
+            return Sight(judge, settings)
+        case "hearing":
+            return Hearing(judge, settings)
+        case "projectors":
+            return Projectors(judge, settings, stage.words)
+        case _:
+            return Everything(judge, settings, stage.words)
 
 
-def _examined(final: Path, settings: SynergySettings, chain: Chain) -> str:
+def _examined(final: Path, settings: SynergySettings) -> tuple[msgspec.Struct, str]:
     from eval_anything_train.synergy.exam import examine, table
 
-    chain.say("examination")
-    folder = chain.out / f"exam-{settings.exam_seed}-{settings.exam}"
-    folder.mkdir(exist_ok=True)
     report = examine(final, settings.exam, settings.exam_seed)
-    write_file(folder / "report.json", msgspec.json.format(msgspec.json.encode(report), indent=1))
-    write_file(folder / "report.md", f"{table(report)}\n".encode())
-    return f"\n{table(report)}\n\nin {folder / 'report.md'}"
+    return report, table(report)

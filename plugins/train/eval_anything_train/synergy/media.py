@@ -15,7 +15,7 @@ from eval_anything.judges.synergy.fbank import SAMPLE_RATE
 from eval_anything.judges.synergy.preprocess import CLIP_S, SIDE, mel_clips
 from eval_anything.synth.scene import Scene
 from eval_anything_train.scenes.media import recording
-from eval_anything_train.scenes.sprites import Sprites
+from eval_anything_train.scenes.sprites import sprites
 
 _MEAN = torch.from_numpy(MEAN)[:, None, None]
 _STD = torch.from_numpy(STD)[:, None, None]
@@ -25,7 +25,7 @@ class Media:
     """May be used by several threads."""
 
     def __init__(self) -> None:
-        self.sprites = Sprites()
+        self.sprites = sprites()
 
     def images(self, scenes: Sequence[Scene], rng: Random) -> Tensor:
         """(B, 3, 224, 224): pictures, resized as `preprocess.read_image` does (but for rounding)."""

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -52,17 +52,17 @@ class Prefer(Method[Prompt, Item]):
     """The better answer is to have the higher score at its last token."""
 
     takes = Prompt
+    language: ClassVar[bool]
+    """Whether the language model is trained as well."""
 
-    def __init__(self, judge: Judge, settings: Any, *, language: bool, words: float) -> None:
-        """`language`: whether the language model is trained as well; `words`: weight of the better answer's
-        words."""
+    def __init__(self, judge: Judge, settings: Any, words: float) -> None:
+        """`words`: weight of the better answer's words."""
         super().__init__(cast(Any, judge), settings)
-        self.name = "everything" if language else "projectors"  # type: ignore[misc]
         self.judge, self.words = judge, words
         self.media = Media()
         model = judge.model
         model.modality_tower.requires_grad_(False)
-        model.language_model.requires_grad_(language)
+        model.language_model.requires_grad_(self.language)
         model.score_head.requires_grad_(True)
 
     def trained(self) -> nn.Module:
@@ -125,6 +125,16 @@ class Prefer(Method[Prompt, Item]):
 
     def save(self, module: nn.Module, folder: Path) -> None:
         self.judge.save(folder)
+
+
+class Projectors(Prefer):
+    name = "projectors"
+    language = False
+
+
+class Everything(Prefer):
+    name = "everything"
+    language = True
 
 
 def read(module: Any, batch: Batch) -> tuple[Tensor, Tensor]:

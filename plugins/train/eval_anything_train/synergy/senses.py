@@ -5,11 +5,12 @@ It stands in for what ImageBind has learnt elsewhere: the published judge leaves
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +51,7 @@ class View:
     scene: Scene
 
 
-class Sight(nn.Module):
+class SeeingTower(nn.Module):
     """The tower's encoder of pictures, with a head over its vector and one over its patches."""
 
     def __init__(self, tower: Any, features: int) -> None:
@@ -68,7 +69,7 @@ class Sight(nn.Module):
         return self.whole(vector).unflatten(1, (_CELLS, sum(SEEN))), self.patches(tokens[:, 1:])
 
 
-class Hearing(nn.Module):
+class HearingTower(nn.Module):
     """The tower's encoder of recordings with a head over its vector."""
 
     def __init__(self, tower: Any, features: int) -> None:
@@ -82,22 +83,22 @@ class Hearing(nn.Module):
         return (self.whole(vector).unflatten(1, (_SOUNDS, sum(HEARD))),)
 
 
-class LearnSense(Method[Prompt, View]):
-    """Cross-entropy of what a vector tells about each cell or each sound; and of what each patch of a picture
-    tells about its own cell, where it is learnt first."""
+class Sense(Method[Prompt, View]):
+    """Cross-entropy of what one encoder tells; subclasses name it."""
 
     takes = Prompt
+    network: ClassVar[type[nn.Module]]
+    sizes: ClassVar[tuple[int, ...]]
+    """How many answers there are to each question about a place."""
 
-    def __init__(self, judge: Judge, settings: Any, sense: Literal["sight", "hearing"]) -> None:
+    def __init__(self, judge: Judge, settings: Any) -> None:
         super().__init__(cast(Any, judge), settings)
-        self.name = sense  # type: ignore[misc]
         self.judge = judge
         self.media = Media()
         features = judge.model.config.modality_config.hidden_size
-        network = Sight if sense == "sight" else Hearing
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
-            self.model: nn.Module = network(judge.model.modality_tower, features)
+            self.model = self.network(judge.model.modality_tower, features)
 
     def trained(self) -> nn.Module:
         return self.model
@@ -107,30 +108,25 @@ class LearnSense(Method[Prompt, View]):
         sounds = draw_sounds(rng, rng.randint(1, _SOUNDS))
         return View(record.id, Scene(draw_objects(rng, rng.randint(1, 4)), sounds))
 
+    @abc.abstractmethod
+    def shown(self, scenes: Sequence[Scene], rng: Random) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """What the network takes of these scenes, and the truth of what it gives, in its order."""
+
     def collate(self, items: Sequence[View]) -> Batch:
-        scenes = [item.scene for item in items]
-        inputs = {"attention_mask": torch.ones(len(items), dtype=torch.bool)}
-        if self.name == "sight":
-            inputs["images"] = self.media.images(scenes, Random(items[0].id))
-            cells = torch.stack([_seen(scene) for scene in scenes])
-            labels = {"whole": cells, "patches": cells[:, _CELL_OF_PATCH]}
-        else:
-            inputs["clips"], inputs["owners"] = self.media.sounds(scenes)
-            labels = {"whole": torch.stack([_heard(scene) for scene in scenes])}
+        inputs, labels = self.shown([item.scene for item in items], Random(items[0].id))
         return Batch(
-            inputs=inputs,
+            inputs={**inputs, "attention_mask": torch.ones(len(items), dtype=torch.bool)},
             response=torch.zeros(0, dtype=torch.bool),
             ids=tuple(item.id for item in items),
             labels=labels,
         )
 
     def loss(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Metrics]:
-        sizes = SEEN if self.name == "sight" else HEARD
         losses: list[Tensor] = []
         metrics: dict[str, Tensor] = {}
         for logits, (name, labels) in zip(module(batch.inputs), batch.labels.items(), strict=True):
             rights = []
-            for place, part in enumerate(logits.split(sizes, dim=2)):
+            for place, part in enumerate(logits.split(self.sizes, dim=2)):
                 truth = labels[..., place]
                 # What is there is rarer than what is not, and is what counts.
                 each = cross_entropy(part.flatten(0, 1), truth.flatten(), reduction="none")
@@ -142,6 +138,33 @@ class LearnSense(Method[Prompt, View]):
 
     def save(self, module: nn.Module, folder: Path) -> None:
         self.judge.save(folder)
+
+
+class Sight(Sense):
+    """What is in each cell of a picture; each patch tells of its own cell, where it is learnt first."""
+
+    name = "sight"
+    network = SeeingTower
+    sizes = SEEN
+
+    def shown(self, scenes: Sequence[Scene], rng: Random) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        cells = torch.stack([_seen(scene) for scene in scenes])
+        return {"images": self.media.images(scenes, rng)}, {
+            "whole": cells,
+            "patches": cells[:, _CELL_OF_PATCH],
+        }
+
+
+class Hearing(Sense):
+    """Which sounds there are in a recording, in their order."""
+
+    name = "hearing"
+    network = HearingTower
+    sizes = HEARD
+
+    def shown(self, scenes: Sequence[Scene], rng: Random) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        clips, owners = self.media.sounds(scenes)
+        return {"clips": clips, "owners": owners}, {"whole": torch.stack([_heard(s) for s in scenes])}
 
 
 def _seen(scene: Scene) -> Tensor:

@@ -203,6 +203,11 @@ class Instruction(NamedTuple):
 def instruction(wanted: str, rng: Random) -> Instruction:
     """A request whose wording asks for the combination `wanted` ("ti")."""
     drawn = scene(rng, objects=rng.randint(1, 3), sounds=rng.randint(1, 3))
+    return Instruction(drawn, worded(drawn, wanted, rng))
+
+
+def worded(drawn: Scene, wanted: str, rng: Random) -> str:
+    """A request about this scene whose wording asks for the combination `wanted`."""
     shown, heard = objects_phrase(drawn), sounds_phrase(drawn.sounds)
     setting = rng.choice(
         (
@@ -211,7 +216,7 @@ def instruction(wanted: str, rng: Random) -> Instruction:
             f"In a dream I saw {shown}, and I heard {heard}.",
         )
     )
-    return Instruction(drawn, f"{setting} {rng.choice(_REQUESTS[wanted])}")
+    return f"{setting} {rng.choice(_REQUESTS[wanted])}"
 
 
 def _votes(wanted: str, rng: Random) -> dict[str, float]:

@@ -29,6 +29,7 @@ TINY = """
 stages:
   - {name: sight, method: sight, rows: 8, batch_size: 4, lr: 1.0e-3}
   - {name: hearing, method: hearing, rows: 8, batch_size: 4, lr: 1.0e-3}
+  - {name: reading, method: reading, rows: 4, batch_size: 2, lr: 1.0e-3, words: 0.5}
   - {name: projectors, method: projectors, rows: 8, batch_size: 4, lr: 1.0e-3}
   - {name: everything, method: everything, rows: 8, batch_size: 4, lr: 1.0e-3, words: 0.5}
 """
@@ -100,7 +101,7 @@ def test_a_judge_comes_out_that_the_harness_uses(tmp_path: Path, capsys: pytest.
     assert report.turned.share == 1  # each answer is scored by itself
     assert "| image-audio |" in capsys.readouterr().out
     folders = sorted(path for path in out.iterdir() if path.name[0] == "0")
-    carried, _, senses, projectors, everything = (
+    carried, _, senses, reading, projectors, everything = (
         load_file((folder / "final" if (folder / "final").is_dir() else folder) / "model.safetensors")
         for folder in folders
     )
@@ -109,7 +110,8 @@ def test_a_judge_comes_out_that_the_harness_uses(tmp_path: Path, capsys: pytest.
         return {name.split(".")[0] for name in one if not torch.equal(one[name], other[name])}
 
     assert changed(carried, senses) == {"modality_tower"}
-    assert changed(senses, projectors) == {"image_projector", "audio_projector", "score_head"}
+    assert changed(senses, reading) == {"image_projector", "audio_projector", "language_model"}
+    assert changed(reading, projectors) == {"image_projector", "audio_projector", "score_head"}
     assert changed(projectors, everything) == {
         *("image_projector", "audio_projector", "score_head", "language_model")
     }

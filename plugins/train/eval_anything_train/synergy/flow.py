@@ -35,6 +35,7 @@ def synergy(settings: SynergySettings, stream: TextIO | None = sys.stderr) -> Ch
 def _method(settings: Settings, stage: Stage) -> Any:
     from eval_anything_train.synergy.judge import Judge
     from eval_anything_train.synergy.prefer import Everything, Projectors
+    from eval_anything_train.synergy.reading import Reading
     from eval_anything_train.synergy.senses import Hearing, Sight
 
     judge = Judge(Path(settings.model))
@@ -43,6 +44,8 @@ def _method(settings: Settings, stage: Stage) -> Any:
             return Sight(judge, settings)
         case "hearing":
             return Hearing(judge, settings)
+        case "reading":
+            return Reading(judge, settings, stage.words)
         case "projectors":
             return Projectors(judge, settings, stage.words)
         case _:

@@ -17,28 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, logsigmoid
 
-from eval_anything.judges.synergy.pairs import PAIRS, Pair
-from eval_anything.judges.synergy.prompt import Medium
-from eval_anything.synth.scene import Scene
 from eval_anything_train.collate import Batch
 from eval_anything_train.methods.base import Method, Metrics
 from eval_anything_train.synergy import preferences
-from eval_anything_train.synergy.judge import Judge
+from eval_anything_train.synergy.judge import PAIR_OF, Judge, Shown, padded
 from eval_anything_train.synergy.media import Media, heard
-from eval_anything_train.synergy.preferences import Answer
 from eval_anything_train.values import Prompt
-
-_PAIRS = {pair.name: pair for pair in PAIRS}
-
-
-@dataclasses.dataclass(frozen=True)
-class Shown:
-    """One answer as the judge reads it."""
-
-    ids: list[int]
-    words: int
-    """Tokens of its text, at the end of `ids`."""
-    media: list[tuple[Medium, Scene]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,34 +60,16 @@ class Prefer(Method[Prompt, Item]):
         rng = Random(record.id)
         pair = rng.choice(preferences.PAIRS)
         drawn = preferences.draw(rng, pair)
-        better, worse = (self.shown(drawn.prompt, a, _PAIRS[pair]) for a in (drawn.better, drawn.worse))
+        better, worse = (
+            self.judge.shown(drawn.prompt, a, PAIR_OF[pair]) for a in (drawn.better, drawn.worse)
+        )
         return Item(record.id, better, worse)
-
-    def shown(self, prompt: str, answer: Answer, pair: Pair) -> Shown:
-        prompter = self.judge.prompter
-        text = answer.text if "text" in pair.modalities else ""
-        ids = prompter.ids(prompt, pair.media, text)
-        scenes: dict[Medium, Scene] = {"image": answer.shown, "audio": answer.sounding}
-        before = len(prompter.ids(prompt, pair.media, ""))
-        return Shown(ids, len(ids) - before, [(medium, scenes[medium]) for medium in pair.media])
 
     def collate(self, items: Sequence[Item]) -> Batch:
         rows = [item.better for item in items] + [item.worse for item in items]
-        longest = max(len(row.ids) for row in rows)
-        ids = torch.full((len(rows), longest), self.judge.pad)
-        mask = torch.zeros((len(rows), longest), dtype=torch.long)
-        said = torch.zeros((len(rows), longest), dtype=torch.bool)
-        for i, row in enumerate(rows):
-            ids[i, : len(row.ids)] = torch.tensor(row.ids)
-            mask[i, : len(row.ids)] = 1
-            said[i, len(row.ids) - row.words : len(row.ids)] = i < len(items)
-        inputs = {"input_ids": ids, "attention_mask": mask}
-        media = [one for row in rows for one in row.media]
-        if seen := [scene for kind, scene in media if kind == "image"]:
-            inputs["images"] = self.media.images(seen, Random(items[0].id))
-        if sounding := [scene for kind, scene in media if kind == "audio"]:
-            inputs["clips"], inputs["owners"] = self.media.sounds(sounding)
-        inputs["is_image"] = torch.tensor([kind == "image" for kind, _ in media])
+        inputs, said = padded(rows, self.judge.pad)
+        said[len(items) :] = False
+        inputs |= self.media.inputs([one for row in rows for one in row.media], Random(items[0].id))
         return Batch(inputs=inputs, response=said, ids=tuple(item.id for item in items))
 
     def loss(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Metrics]:
@@ -151,7 +117,8 @@ def read(module: Any, batch: Batch) -> tuple[Tensor, Tensor]:
     for medium, places in (("image", images), ("audio", ~images)):
         if medium in features:
             projector = module.image_projector if medium == "image" else module.audio_projector
-            media = media.masked_scatter(places[:, None], projector(features[medium]))
+            each = projector(features[medium])[inputs["which"][places]]
+            media = media.masked_scatter(places[:, None], each)
     ids, mask = inputs["input_ids"], inputs["attention_mask"]
     config = module.config
     there = (ids == config.image_token_index) | (ids == config.audio_token_index)

@@ -54,22 +54,32 @@ class Preference:
 def draw(rng: Random, pair: PairName) -> Preference:
     """A preference about this pair of modalities."""
     for _ in range(_DRAWS):
-        request = twin.instruction(rng.choice(COMBINATIONS), rng)
-        truth = _pitched(request.scene, rng)
-        one, other = (_answer(truth, request.text, pair, rng) for _ in range(2))
+        asked = request(rng)
+        one, other = (_drawn(asked.scene, asked.text, pair, rng) for _ in range(2))
         if abs(one.synergy - other.synergy) >= _LEAST:
             better, worse = (one, other) if one.synergy > other.synergy else (other, one)
-            return Preference(pair, request.text, better, worse)
+            return Preference(pair, asked.text, better, worse)
     raise AssertionError("answers that are alike a thousand times over")
 
 
-def _answer(truth: Scene, prompt: str, pair: PairName, rng: Random) -> Answer:
-    shown = _changed(truth, rng, "drawn")
-    sounding = _changed(truth, rng, "heard")
+def request(rng: Random) -> twin.Instruction:
+    """An instruction of AMG's twin, with pitches of which it says nothing."""
+    made = twin.instruction(rng.choice(COMBINATIONS), rng)
+    return twin.Instruction(_pitched(made.scene, rng), made.text)
+
+
+def _drawn(truth: Scene, prompt: str, pair: PairName, rng: Random) -> Answer:
+    shown = changed(truth, rng, "drawn")
+    sounding = changed(truth, rng, "heard")
     said = truth
     if "text" in pair:
-        said = _changed(shown if pair == "text-image" else sounding, rng, "both")
-    text = _told(said, rng) if "text" in pair else ""
+        said = changed(shown if pair == "text-image" else sounding, rng, "both")
+    text = told(said, rng) if "text" in pair else ""
+    return answer(pair, prompt, text, shown, sounding)
+
+
+def answer(pair: PairName, prompt: str, text: str, shown: Scene, sounding: Scene) -> Answer:
+    """With how well the two modalities of `pair` go together."""
     return Answer(text, shown, sounding, _synergy(pair, prompt, text, shown, sounding))
 
 
@@ -84,11 +94,11 @@ def _synergy(pair: PairName, prompt: str, text: str, shown: Scene, sounding: Sce
             return float(together(mentions(prompt), image, audio))
 
 
-def _changed(scene: Scene, rng: Random, side: Literal["drawn", "heard", "both"]) -> Scene:
+def changed(scene: Scene, rng: Random, side: Literal["drawn", "heard", "both"]) -> Scene:
     """The scene with a few things otherwise, or another scene altogether."""
     if rng.random() < 0.15:
-        other = twin.instruction("t", rng).scene
-        return _pitched(other, rng)
+        other: Scene = request(rng).scene
+        return other
     for manner in ("drawn", "heard") if side == "both" else (side,):
         scene = claims(scene, rng, rng.choice((0, 0, 1, 2)), "drawn" if manner == "drawn" else "heard")[0]
     return scene
@@ -100,7 +110,7 @@ def _pitched(scene: Scene, rng: Random) -> Scene:
     return msgspec.structs.replace(scene, sounds=sounds)
 
 
-def _told(said: Scene, rng: Random) -> str:
+def told(said: Scene, rng: Random) -> str:
     """Words about what is seen and heard, in one of the ways in which models and people write them."""
     whole, sounds = objects_phrase(said), sounds_phrase(said.sounds)
     looks = listed([article(look(obj)) for obj in said.objects])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -14,7 +15,7 @@ from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from eval_anything.synth.scene import (
     COLOURS,
@@ -38,6 +39,10 @@ _SOUNDS = 5
 """Of a recording at most; the instructions ask for no more than three."""
 SEEN = (len(SHAPES) + 1, len(COLOURS) + 1, len(SIZES) + 1)
 """Answers about each cell; 0: nothing is there."""
+LOOKS = [(shape, colour, size) for shape in SHAPES for colour in COLOURS for size in SIZES]
+"""What there can be in a picture, wherever."""
+TIMES = [(timbre, n) for timbre in TIMBRES for n in range(1, _SOUNDS + 1)]
+"""What there can be in a recording, whenever: a timbre that is heard so often or more."""
 _ROW = [min(GRID - 1, int((patch + 0.5) / 16 * GRID)) for patch in range(16)]
 _CELL_OF_PATCH = [row * GRID + column for row in _ROW for column in _ROW]
 """Of the 16 x 16 patches of a picture."""
@@ -60,13 +65,15 @@ class SeeingTower(nn.Module):
         width = tower.modality_preprocessors["vision"].cls_token.shape[-1]
         self.whole = nn.Sequential(nn.LayerNorm(features), nn.Linear(features, _CELLS * sum(SEEN)))
         self.patches = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, sum(SEEN)))
+        self.things = nn.Sequential(nn.LayerNorm(features), nn.Linear(features, len(LOOKS)))
 
     def forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, ...]:
-        """(B, 9, answers) of the vectors, (B, 256, answers) of the patches."""
+        """(B, LOOKS) and (B, 9, answers) of the vectors, (B, 256, answers) of the patches."""
         tower = cast(Any, self.tower)
         tokens = tower.modality_trunks["vision"](tower.modality_preprocessors["vision"](inputs["images"]))
         vector = tower.modality_postprocessors["vision"](tower.modality_heads["vision"](tokens))
-        return self.whole(vector).unflatten(1, (_CELLS, sum(SEEN))), self.patches(tokens[:, 1:])
+        whole = self.whole(vector).unflatten(1, (_CELLS, sum(SEEN)))
+        return self.things(vector), whole, self.patches(tokens[:, 1:])
 
 
 class HearingTower(nn.Module):
@@ -76,11 +83,12 @@ class HearingTower(nn.Module):
         super().__init__()
         self.tower = tower
         self.whole = nn.Sequential(nn.LayerNorm(features), nn.Linear(features, _SOUNDS * sum(HEARD)))
+        self.things = nn.Sequential(nn.LayerNorm(features), nn.Linear(features, len(TIMES)))
 
     def forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, ...]:
-        """(B, places, answers) of the vectors."""
+        """(B, TIMES) and (B, places, answers) of the vectors."""
         vector = heard(self.tower, inputs["clips"], inputs["owners"])
-        return (self.whole(vector).unflatten(1, (_SOUNDS, sum(HEARD))),)
+        return self.things(vector), self.whole(vector).unflatten(1, (_SOUNDS, sum(HEARD)))
 
 
 class Sense(Method[Prompt, View]):
@@ -124,8 +132,13 @@ class Sense(Method[Prompt, View]):
     def loss(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Metrics]:
         losses: list[Tensor] = []
         metrics: dict[str, Tensor] = {}
-        for logits, (name, labels) in zip(module(batch.inputs), batch.labels.items(), strict=True):
-            rights = []
+        things, *places = module(batch.inputs)
+        there = batch.labels["things"]
+        each = binary_cross_entropy_with_logits(things, there, reduction="sum")
+        losses.append(each / there.sum())
+        metrics["things"] = ((things > 0) == there.bool()).all(1).float().mean().detach()
+        for logits, name in zip(places, ("whole", "patches"), strict=False):
+            labels, rights = batch.labels[name], []
             for place, part in enumerate(logits.split(self.sizes, dim=2)):
                 truth = labels[..., place]
                 # What is there is rarer than what is not, and is what counts.
@@ -150,6 +163,7 @@ class Sight(Sense):
     def shown(self, scenes: Sequence[Scene], rng: Random) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         cells = torch.stack([_seen(scene) for scene in scenes])
         return {"images": self.media.images(scenes, rng)}, {
+            "things": torch.stack([_looks(scene) for scene in scenes]),
             "whole": cells,
             "patches": cells[:, _CELL_OF_PATCH],
         }
@@ -164,7 +178,10 @@ class Hearing(Sense):
 
     def shown(self, scenes: Sequence[Scene], rng: Random) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         clips, owners = self.media.sounds(scenes)
-        return {"clips": clips, "owners": owners}, {"whole": torch.stack([_heard(s) for s in scenes])}
+        return {"clips": clips, "owners": owners}, {
+            "things": torch.stack([_times(scene) for scene in scenes]),
+            "whole": torch.stack([_heard(scene) for scene in scenes]),
+        }
 
 
 def _seen(scene: Scene) -> Tensor:
@@ -180,3 +197,13 @@ def _heard(scene: Scene) -> Tensor:
     for place, sound in enumerate(scene.sounds[:_SOUNDS]):
         told[place] = 1 + torch.tensor((TIMBRES.index(sound.timbre), PITCHES.index(sound.pitch)))
     return told
+
+
+def _looks(scene: Scene) -> Tensor:
+    found = {(o.shape, o.colour, o.size) for o in scene.objects}
+    return torch.tensor([float(one in found) for one in LOOKS])
+
+
+def _times(scene: Scene) -> Tensor:
+    held = Counter(sound.timbre for sound in scene.sounds)
+    return torch.tensor([float(held[timbre] >= n) for timbre, n in TIMES])

@@ -18,8 +18,9 @@ class SynergySettings(ChainSettings, frozen=True, kw_only=True):
 
 
 class Stage(Link, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One training: of an encoder (sight, hearing), of projectors alone, or of language model as well."""
+    """One training: of an encoder (sight, hearing), of the language model (reading), or on preferences: of
+    the projectors alone, or of everything but the encoders."""
 
-    method: Literal["sight", "hearing", "projectors", "everything"]
+    method: Literal["sight", "hearing", "reading", "projectors", "everything"]
     words: NotNegative = 0.0
-    """Weight of the cross-entropy of the better answer's words beside the preferences' loss."""
+    """Weight of the cross-entropy of true words, or of the better answer's beside the preferences' loss."""

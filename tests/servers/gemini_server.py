@@ -1,14 +1,15 @@
-"""A server of the Gemini API on a real socket: generateContent, models, and the Files API, with faults to order.
+"""The Gemini API on a real socket: generateContent, models, and the Files API, with faults to order.
 
 In async tests:      async with GeminiServer("hello") as server: ... server.url ...
 In other tests:      with in_thread(GeminiServer("hello")) as server: ...
 
-It refuses requests that the real one refuses: no content, unknown fields and roles, results without their call,
-files that are not there or not ready yet.
+It refuses requests that the real one refuses: no content, unknown fields and roles, results without their
+call, files that are not there or not ready yet.
 """
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 import re
@@ -54,6 +55,24 @@ def invalid_key(message: str = "API key expired. Please renew the API key.") -> 
     return error(400, message, info)
 
 
+def body_of(call: Call) -> Any:
+    """The body in one spelling: field names may come as the API's (inlineData) or as the library's own."""
+    return _spelled(call.body)
+
+
+_VALUES = {"args", "response", "parametersJsonSchema"}
+"""Fields whose own fields are the user's."""
+
+
+def _spelled(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_spelled(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    names = {name: re.sub(r"_(\w)", lambda found: found.group(1).upper(), name) for name in value}
+    return {names[k]: v if names[k] in _VALUES else _spelled(v) for k, v in value.items()}
+
+
 @dataclasses.dataclass
 class Stored:
     """An uploaded file."""
@@ -70,7 +89,8 @@ class GeminiServer(OpenAIServer):
 
     `check` answers what is asked about the model; None: the model is there. `polls`, `fate`, `expires`: how
     often an uploaded file is still in processing, what becomes of it then, and when it is deleted.
-    `upload_fault` is sent in place of what an upload is answered.
+    `upload_fault` and `delete_fault` are sent in place of what an upload and a deletion are answered; `keep`
+    keeps the uploaded bytes in `received`.
     """
 
     def __init__(
@@ -83,6 +103,8 @@ class GeminiServer(OpenAIServer):
         fate: str = "ACTIVE",
         expires: str = "2100-01-01T00:00:00.000000Z",
         upload_fault: Reply | None = None,
+        delete_fault: Reply | None = None,
+        keep: bool = False,
     ) -> None:
         """With a `key`, requests without it are refused."""
         super().__init__(lambda call: self._scripted(script, call), gets=True)
@@ -90,12 +112,17 @@ class GeminiServer(OpenAIServer):
         self.deleted: list[str] = []
         self.checks: list[str] = []
         self.uploads = 0
+        self.polled = asyncio.Event()
+        """Set when somebody has asked whether a file is ready."""
+        self.received: dict[str, bytes] = {}
+        self.upload_fault = upload_fault
+        self.delete_fault = delete_fault
         self._key = key
         self._check = check
         self._polls = polls
         self._fate = fate
         self._expires = expires
-        self._upload_fault = upload_fault
+        self._keep = keep
 
     @property
     def url(self) -> str:
@@ -104,7 +131,7 @@ class GeminiServer(OpenAIServer):
     def _scripted(self, script: Script, call: Call) -> dict[str, Any] | Reply:
         if self._key and call.headers.get("x-goog-api-key") != self._key:
             return invalid_key("API key not valid. Please pass a valid API key.")
-        if wrong := self._wrong(call.body):
+        if wrong := self._wrong(body_of(call)):
             return error(400, wrong)
         said = script(call) if callable(script) else script
         return generated(said) if isinstance(said, str) else said
@@ -116,7 +143,7 @@ class GeminiServer(OpenAIServer):
         if path.startswith("/session/"):
             return await self._receive(request)
         if found := re.fullmatch(r"/v\d\w*/(files/\w+)", path):
-            return self._file(request.method, found.group(1))
+            return await self._file(request, found.group(1))
         if request.method == "GET":
             return await _send(request, self._model(request))
         return await super()._answer(request)
@@ -131,8 +158,8 @@ class GeminiServer(OpenAIServer):
 
     async def _begin(self, request: web.BaseRequest) -> web.StreamResponse:
         assert request.headers["X-Goog-Upload-Command"] == "start"
-        if self._upload_fault is not None:
-            return await _send(request, self._upload_fault)
+        if self.upload_fault is not None:
+            return await _send(request, self.upload_fault)
         self.uploads += 1
         name = f"files/f{self.uploads}"
         size = int(request.headers["X-Goog-Upload-Header-Content-Length"])
@@ -149,16 +176,21 @@ class GeminiServer(OpenAIServer):
         if "finalize" not in request.headers["X-Goog-Upload-Command"]:
             return web.Response(headers={"X-Goog-Upload-Status": "active"})
         assert len(file.data) == file.size
+        if self._keep:
+            self.received[name] = file.data
         told = {"file": self._told(name)}
         return web.json_response(told, headers={"X-Goog-Upload-Status": "final"})
 
-    def _file(self, method: str, name: str) -> web.StreamResponse:
+    async def _file(self, request: web.BaseRequest, name: str) -> web.StreamResponse:
         if name not in self.files:
             return web.json_response({"error": {"code": 403, "message": "no such file"}}, status=403)
-        if method == "DELETE":
+        if request.method == "DELETE":
+            if self.delete_fault is not None:
+                return await _send(request, self.delete_fault)
             del self.files[name]
             self.deleted.append(name)
             return web.json_response({})
+        self.polled.set()
         self.files[name].polls_left -= 1
         return web.json_response(self._told(name))
 

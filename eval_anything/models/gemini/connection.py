@@ -26,6 +26,7 @@ class Connection:
 
     def __init__(self, model: str, access: Access, timeout_s: float) -> None:
         self._model = model
+        self.secrets = access.secrets
         self._access = access
         self._timeout_s = timeout_s
 
@@ -101,4 +102,4 @@ class Connection:
         try:
             return await call
         except CALL_FAULTS as fault:
-            raise call_fault(fault, self._access.secrets, self._access.base_url) from None
+            raise call_fault(fault, self.secrets, self._access.base_url) from None

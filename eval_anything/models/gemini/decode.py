@@ -51,17 +51,18 @@ class Decoded(msgspec.Struct, frozen=True):
 class Decoder:
     """Turns the library's replies into responses; media go into the store."""
 
-    def __init__(self, spec: str, store: "ArtifactStore", where: str) -> None:
+    def __init__(self, spec: str, store: "ArtifactStore", where: str, secrets: Sequence[str]) -> None:
         self._spec = spec
         self._store = store
         self._where = where
+        self._secrets = secrets
 
     def decode(self, reply: Any, request: Request) -> Decoded:
         """`reply`: a types.GenerateContentResponse. Raises GarbageReply for one without an answer."""
         try:
             decoded = self._decode(reply, request)
         except GarbageReply as fault:
-            raise GarbageReply(f"{self._where}: {fault}") from None
+            raise GarbageReply(f"{self._where}: {excerpt(str(fault), self._secrets)}") from None
         response = msgspec.structs.replace(
             decoded.response, model=reply.model_version or "", reply_id=reply.response_id or ""
         )
@@ -77,8 +78,8 @@ class Decoder:
         for part in (candidate.content.parts if candidate.content else None) or ():
             reader.read(part)
         if not reader.parts and finish != "MAX_TOKENS" and finish not in (_OWN_DOING | REFUSALS):
-            said = excerpt(candidate.finish_message or "", ())
-            raise GarbageReply(f"no answer in the reply (finish reason {finish or 'none'}) {said}".strip())
+            said = f": {candidate.finish_message}" if candidate.finish_message else ""
+            raise GarbageReply(f"no answer in the reply (finish reason {finish or 'none'}){said}")
         response = Response(
             parts=tuple(reader.parts),
             state=_state(finish),
@@ -115,7 +116,7 @@ class _PartReader:
         elif part.text is not None:
             self._add(part.text, Reasoning if part.thought else Text)
         elif told := part.model_dump(exclude_none=True, exclude={"thought", "thought_signature"}):
-            raise GarbageReply(f"a part that is not read: {', '.join(told)[:200]}")
+            raise GarbageReply(f"a part that is not read: {', '.join(told)}")
 
     def _add(self, text: str, kind: type[Text | Reasoning]) -> None:
         if self.parts and type(last := self.parts[-1]) is kind:
@@ -133,7 +134,7 @@ class _PartReader:
         mime = blob.mime_type or ""
         modality = mime.partition("/")[0].strip().lower()
         if modality not in MODALITIES or not blob.data:
-            raise GarbageReply(f"inline data of type {mime[:80]!r} and {len(blob.data or b'')} bytes")
+            raise GarbageReply(f"inline data of type {mime!r} and {len(blob.data or b'')} bytes")
         return self._stored(blob.data, mime, modality)
 
     def _stored(self, data: bytes, mime: str, modality: Modality) -> MediaPart:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from eval_anything.errors import GarbageReply, MediaError, ModelError, TransportFault
 from eval_anything.models.gemini.media import Medium
+from eval_anything.models.openai.faults import excerpt
 
 if TYPE_CHECKING:
     from eval_anything.media.store import ArtifactStore
@@ -67,10 +68,10 @@ class Files:
             wait_s = min(_POLL_MOST_S, 2 * wait_s)
             file = await self._connection.file(file.name)
         if _state(file) != "ACTIVE":
-            why = file.error.message if file.error is not None else None
+            why = file.error.message if file.error is not None and file.error.message else _state(file)
             raise MediaError(
                 f"{medium.artifact.sha256[:8]} ({medium.mime}): the server could not process the uploaded"
-                f" file: {why or _state(file)}"
+                f" file: {excerpt(why, self._connection.secrets)}"
             )
         _told(file.uri, "URI")
         return file

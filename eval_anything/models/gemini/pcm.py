@@ -28,8 +28,8 @@ def pcm_as_wav(data: bytes, mime: str) -> bytes:
     channels = re.search(_NUMBER.format("channels"), mime, re.IGNORECASE)
     count = int(channels.group(1)) if channels else 1
     if rate is None or not int(rate.group(1)) or not count:
-        raise GarbageReply(f"raw audio without its sample rate: {mime[:80]!r}")
+        raise GarbageReply(f"raw audio without its sample rate: {mime!r}")
     if not data or len(data) % (2 * count):
-        raise GarbageReply(f"raw audio of {len(data)} bytes, which are not whole samples ({mime[:80]!r})")
+        raise GarbageReply(f"raw audio of {len(data)} bytes, which are not whole samples ({mime!r})")
     samples = np.frombuffer(data, "<i2").astype(np.int16)
     return write_wav(samples if count == 1 else samples.reshape(-1, count), int(rate.group(1)))

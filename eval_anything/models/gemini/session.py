@@ -27,7 +27,7 @@ class Session:
         self._connection = Connection(dialect.model, access, context.timeout_s)
         self._files = Files(self._connection, context.store, context.timeout_s)
         self._carrier = Carrier(context.store, self._files, inline_bytes)
-        self._decoder = Decoder(f"gemini/{dialect.model}", context.store, access.base_url)
+        self._decoder = Decoder(f"gemini/{dialect.model}", context.store, access.base_url, access.secrets)
         self._signatures = Signatures()
 
     async def open(self) -> None:

@@ -30,6 +30,8 @@ def call_fault(fault: Exception, secrets: Sequence[str], where: str) -> ModelErr
             return TransportFault(f"{where}: no whole reply in time")
         case aiohttp.ClientResponseError():
             return GarbageReply(f"{where}: the reply is not HTTP: {type(fault).__name__}")
+        case aiohttp.ClientConnectorError():
+            return TransportFault(f"{where}: {reason_of(fault.os_error)}")
         case aiohttp.ClientError() | OSError():
             return TransportFault(f"{where}: {reason_of(fault)}")
     # A JSON error of the standard library has the whole text; pydantic's message quotes what was wrong.

@@ -48,13 +48,15 @@ class Files:
         return str((await asyncio.shield(known)).uri)
 
     async def close(self) -> None:
-        """Delete what was uploaded. A file that cannot be deleted is told of in the log: the server deletes
-        it by itself later."""
+        """Delete what was uploaded. Files that cannot be deleted are told of in the log: the server deletes
+        them by itself later."""
         for task in self._arriving.values():
             task.cancel()
         await asyncio.gather(*self._arriving.values(), return_exceptions=True)
         places = asyncio.Semaphore(_DELETED_AT_ONCE)
-        await asyncio.gather(*(self._delete(name, places) for name in self._names))
+        faults = await asyncio.gather(*(self._delete(name, places) for name in self._names))
+        if left := [fault for fault in faults if fault is not None]:
+            log.warning("%d uploaded files stay on the server for up to two days: %s", len(left), left[0])
 
     async def _upload(self, medium: Medium) -> Any:
         data = await asyncio.to_thread(medium.content, self._store)
@@ -76,12 +78,13 @@ class Files:
         _told(file.uri, "URI")
         return file
 
-    async def _delete(self, name: str, places: asyncio.Semaphore) -> None:
+    async def _delete(self, name: str, places: asyncio.Semaphore) -> ModelError | None:
         async with places:
             try:
                 await self._connection.delete(name)
             except ModelError as fault:
-                log.warning("%s was not deleted, and stays on the server for up to two days: %s", name, fault)
+                return fault
+        return None
 
 
 def _usable(upload: asyncio.Task[Any]) -> bool:

@@ -131,7 +131,8 @@ def test_a_file_that_cannot_be_deleted_is_told_of(store, video, caplog):
     server = GeminiServer(delete_fault=error(500, "not now"))
     with caplog.at_level(logging.WARNING):
         ask(store, server, about(video), HELLO, inline_bytes="0")
-    assert "files/f1 was not deleted" in caplog.text
+    assert "1 uploaded files stay on the server" in caplog.text
+    assert "HTTP 500: not now" in caplog.text
 
 
 def test_stopping_while_a_file_is_processed_deletes_it(store, video):

@@ -145,7 +145,7 @@ def test_a_server_that_goes_away_is_a_transport_fault(store):
 def test_a_server_that_is_not_there_is_said_before_anything_starts(store):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    with pytest.raises(UsageError, match=f"http://127.0.0.1:{port}: .*a server that speaks the Gemini API"):
+    with pytest.raises(UsageError, match=f"http://127.0.0.1:{port}: connection refused; expected a server"):
         start(store, base_url=f"http://127.0.0.1:{port}")
 
 

@@ -54,8 +54,8 @@ class Connection:
 
     async def upload(self, data: bytes, mime: str) -> Any:
         """A types.File, which may not be usable yet."""
-        # Uploads go where the API is, whatever address the server names for them. The library sends a piece up
-        # to three times where the reply does not say how the upload stands, and cannot be told otherwise.
+        # Uploads go where the API is, whatever address the server names for them. The library sends a piece
+        # up to three times where the reply does not say how the upload stands, and cannot be told otherwise.
         options = types.HttpOptions(base_url=self._access.base_url)
         config = types.UploadFileConfig(mime_type=mime, http_options=options)
         return await self._attempt(self._client.aio.files.upload(file=io.BytesIO(data), config=config))

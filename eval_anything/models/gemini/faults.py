@@ -34,15 +34,15 @@ def call_fault(fault: Exception, secrets: Sequence[str], where: str) -> ModelErr
             return TransportFault(f"{where}: {reason_of(fault.os_error)}")
         case aiohttp.ClientError() | OSError():
             return TransportFault(f"{where}: {reason_of(fault)}")
-    # A JSON error of the standard library has the whole text; pydantic's message quotes what was wrong.
-    said = excerpt(str(getattr(fault, "doc", "") or _read(fault)), secrets)
+    said = excerpt(_quoted(fault), secrets)
     return GarbageReply(f"{where}: not a reply of the Gemini API: {said!r}")
 
 
-def _read(fault: Exception) -> str:
-    """The library wraps JSON errors in some of its ways, and leaves them bare in others."""
-    cause = fault.__cause__
-    return str(getattr(cause, "doc", "") or fault)
+def _quoted(fault: Exception) -> str:
+    """What was not understood: the whole text where it is no JSON, which the library wraps in some of its
+    ways, or the words of pydantic, which quote the field."""
+    texts = (getattr(error, "doc", "") for error in (fault, fault.__cause__))
+    return next((str(text) for text in texts if text), str(fault))
 
 
 def _reported(fault: APIError, secrets: Sequence[str], where: str) -> ModelError:

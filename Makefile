@@ -43,7 +43,7 @@ $(READY): pyproject.toml plugins/train/pyproject.toml constraints.txt
 	$(PIP) --upgrade pip "setuptools>=77" wheel
 	$(PIP) torch==2.13.0
 	$(PIP) -c constraints.txt --no-deps torchvision
-	$(PIP) -c constraints.txt --no-build-isolation -e ".[hf,diffusers,lm-eval,reward,dev]"
+	$(PIP) -c constraints.txt --no-build-isolation -e ".[hf,gemini,diffusers,lm-eval,reward,dev]"
 	$(PIP) -c constraints.txt --no-build-isolation -e "plugins/train[dev]"
 	touch $@
 

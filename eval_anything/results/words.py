@@ -14,9 +14,10 @@ def counted(n: int, noun: str) -> str:
 
 def consumption(usage: Usage) -> str:
     """Tokens and media that were used; money only where a price is known."""
+    cached = f" ({usage.cached_tokens:,} cached)" if usage.cached_tokens else ""
     parts = [
         counted(usage.requests, "request"),
-        f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out",
+        f"{usage.input_tokens:,} tokens in{cached}, {usage.output_tokens:,} out",
     ]
     if usage.reasoning_tokens:
         parts[-1] += f" ({usage.reasoning_tokens:,} reasoning)"

@@ -46,6 +46,8 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The provider's own word for why it stopped."""
     model: str = ""
     """The model name that the server reported, where it did."""
+    reply_id: str = ""
+    """The id that the server gave its reply, where it did: what its operators can look it up by."""
     seconds: float = 0.0
     """From sending the request to having the whole answer, the last attempt only."""
     cached: bool = False

@@ -13,6 +13,9 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     input_tokens: int = 0
     output_tokens: int = 0
     reasoning_tokens: int = 0
+    """Of the output tokens, those of thinking."""
+    cached_tokens: int = 0
+    """Of the input tokens, those that the server had in a cache of its own, and told of."""
     images_in: int = 0
     images_out: int = 0
     audio_s_in: float = 0.0

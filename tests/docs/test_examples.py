@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from servers.gemini_server import GeminiServer
 from servers.openai_server import OpenAIServer, in_thread
 
 from eval_anything.cli import run as run_verb
@@ -54,11 +55,15 @@ def test_commands_work(page: Path, tmp_path: Path) -> None:
     for text in (*blocks(page, "python"), *blocks(page, "yaml"), *blocks(page, "toml")):
         if name := re.match(r"# (\w+\.(py|yaml|toml))\n", text):
             (tmp_path / name.group(1)).write_text(text)
-    with in_thread(OpenAIServer("I see three red circles. Rating: [[6]]")) as server:
+    said = "I see three red circles. Rating: [[6]]"
+    with in_thread(OpenAIServer(said)) as server, in_thread(GeminiServer(said)) as gemini:
+        served = {"http://localhost:8000/v1": server.url, "http://localhost:8080": gemini.url}
         for command in shown(page):
             if command.startswith("make "):
                 continue  # what a fresh machine needs; .ci/run is such a machine
-            done = in_shell(command.replace("http://localhost:8000/v1", server.url), tmp_path)
+            for address, url in served.items():
+                command = command.replace(address, url)
+            done = in_shell(command, tmp_path)
             assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
 

@@ -110,7 +110,7 @@ class Connection:
         except aiohttp.ClientResponseError as fault:
             raise GarbageReply(f"{shown}: the reply is not HTTP: {type(fault).__name__}") from None
         except (aiohttp.ClientError, OSError) as fault:
-            raise TransportFault(f"{shown}: {_reason(fault)}") from None
+            raise TransportFault(f"{shown}: {reason_of(fault)}") from None
 
 
 async def _read(reply: aiohttp.ClientResponse, shown: str) -> bytes:
@@ -134,14 +134,14 @@ async def _check(address: Address) -> None:
     except TimeoutError:
         reason = f"no answer within {_CHECK_S:g} s"
     except OSError as fault:
-        reason = _reason(fault)
+        reason = reason_of(fault)
     else:
         writer.close()
         return
     raise UsageError(f"{address.shown}: {reason}; expected an OpenAI-compatible server there")
 
 
-def _reason(fault: Exception) -> str:
+def reason_of(fault: Exception) -> str:
     """In words, on one line. A name with several addresses (localhost) fails once for each of them."""
     said = " ".join(str(fault).split())
     if numbers := re.findall(r"\[Errno (\d+)\]", said):

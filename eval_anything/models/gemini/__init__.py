@@ -1,0 +1,1 @@
+"""Gemini models, behind Google's API or a server that speaks it."""

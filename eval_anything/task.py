@@ -72,6 +72,8 @@ class Task(abc.ABC):
     """Options that the protocol gives its judge; those of -J win."""
     offline_judge: ClassVar[str] = ""
     """The default on synthetic data."""
+    truth_judge: ClassVar[str] = ""
+    """The judge that knows the truth of synthetic data, where the default there is another."""
     offline_tool: ClassVar[str] = ""
     """The media generator that agents are given on synthetic data where none is named."""
     Options: ClassVar[type[msgspec.Struct]] = NoOptions

@@ -41,11 +41,12 @@ def truth(folders: Sequence[Path], tasks: Sequence[str] = ()) -> Labels:
 def _knowing(plugins: Plugins, plan: TaskPlan) -> tuple[Task, Judge]:
     """The task as it was run, and the judge that knows its truth."""
     cls = plugins.tasks.get(plan.name)
-    if plan.data != "synthetic" or not cls.offline_judge:
+    knowing = cls.truth_judge or cls.offline_judge
+    if plan.data != "synthetic" or not knowing:
         why = f"{plan.data} data" if plan.data != "synthetic" else "no offline judge"
         raise UsageError(f"--labels truth: task {plan.name} has {why}: its truth is not known")
     options = plan.identity.get("task", {}).get("options", {})
-    judge = plugins.judges.get(cls.offline_judge)
+    judge = plugins.judges.get(knowing)
     where = f"task {plan.name} as it was run"
     return cls(parse(cls.Options, options, where)), judge(parse(judge.Options, {}, where))
 

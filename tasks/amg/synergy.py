@@ -40,7 +40,8 @@ class Synergy(Task):
     data_kinds = ("hub", "path", "synthetic")
     judge = "synergy"
     protocol_judge = "synergy"
-    offline_judge = "scene"
+    offline_judge = "synergy-embedded"
+    truth_judge = "scene"
     offline_tool = "synthetic/scene"
     Options = SynergyOptions
 

@@ -226,4 +226,4 @@ def test_a_panel_for_all_tasks_leaves_those_alone_that_no_model_judges(text_task
     options = {"judges": "fake/rater", "combine": "median"}
     config = make_config({**values, "include": [text_task], "judge": "panel", "judge_options": options})
     labels = [part.judge.label for part in assemble(config).tasks if part.judge is not None]
-    assert labels == ["panel(median):rubric:fake/rater", "scene"]
+    assert labels == ["panel(median):rubric:fake/rater", "synergy-embedded"]

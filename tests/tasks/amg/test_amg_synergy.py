@@ -47,6 +47,7 @@ def test_offline_an_answer_that_says_shows_and_plays_the_same_goes_together(tmp_
             model_options={"base_url": server.url},
             tasks=["amg_synergy"],
             data="synthetic:n=4,seed=1",
+            judge="scene",
             agent="text-protocol",
             out=tmp_path / "run",
         ).tasks[0]

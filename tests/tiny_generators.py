@@ -368,8 +368,8 @@ def tiny_vits(folder: Path) -> Path:
             upsample_initial_channel=16, upsample_rates=[4, 4], upsample_kernel_sizes=[8, 8],
             resblock_kernel_sizes=[3], resblock_dilation_sizes=[[1, 3]], prior_encoder_num_flows=1,
             prior_encoder_num_wavenet_layers=1, posterior_encoder_num_wavenet_layers=1,
-            duration_predictor_num_flows=2, duration_predictor_filter_channels=16, depth_separable_num_layers=1,
-            wavenet_dilation_rate=1,
+            duration_predictor_num_flows=2, duration_predictor_filter_channels=16,
+            depth_separable_num_layers=1, wavenet_dilation_rate=1,
         )
     ).save_pretrained(folder)  # fmt: skip
     tokenizer.save_pretrained(folder)
@@ -398,13 +398,13 @@ def tiny_bark(folder: Path) -> Path:
     tokenizer = _t5_tokenizer()
     layers: dict[str, Any] = {"hidden_size": 16, "num_layers": 1, "num_heads": 2, "block_size": 512}
     semantic, codebook = 60, 16
-    text = len(tokenizer)
+    text, coarse = len(tokenizer), semantic + 2 * codebook + 2
     config = BarkConfig(
         semantic_config=BarkSemanticConfig(
             **layers, input_vocab_size=semantic + text + 3, output_vocab_size=semantic + text + 3
         ).to_dict(),
         coarse_acoustics_config=BarkCoarseConfig(
-            **layers, input_vocab_size=semantic + 2 * codebook + 2, output_vocab_size=semantic + 2 * codebook + 2
+            **layers, input_vocab_size=coarse, output_vocab_size=coarse
         ).to_dict(),
         fine_acoustics_config=BarkFineConfig(
             **layers, input_vocab_size=codebook + 1, output_vocab_size=codebook + 1, n_codes_total=8,
@@ -421,9 +421,10 @@ def tiny_bark(folder: Path) -> Path:
     model.save_pretrained(folder)
     generation = BarkGenerationConfig.from_sub_model_configs(
         BarkSemanticGenerationConfig(
-            max_new_tokens=20, semantic_vocab_size=semantic, eos_token_id=semantic, text_encoding_offset=semantic,
-            text_pad_token=semantic + text, semantic_infer_token=semantic + text + 1,
-            semantic_pad_token=semantic, max_input_semantic_length=32,
+            max_new_tokens=20, semantic_vocab_size=semantic, eos_token_id=semantic,
+            text_encoding_offset=semantic, text_pad_token=semantic + text,
+            semantic_infer_token=semantic + text + 1, semantic_pad_token=semantic,
+            max_input_semantic_length=32,
         ),
         BarkCoarseGenerationConfig(
             coarse_semantic_pad_token=semantic + 2 * codebook, coarse_infer_token=semantic + 2 * codebook + 1,

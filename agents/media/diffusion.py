@@ -75,9 +75,9 @@ class DiffusersModel(Model):
     """Images, audio or video by a diffusers pipeline in this process: a local folder or a hub id.
 
     Safetensors alone, never code of the checkpoint. Each request draws its noise from a generator of its own,
-    and shares a batch with such alone as change nothing for it (their prompts are padded alike). So its result
-    does not depend on them but for the rounding of sums, which may differ with the batch's size: in float32 by
-    less than a step of 8 bits of an image or 16 bits of a sound, in half precision by more.
+    and shares a batch with such alone as change nothing for it (their prompts are padded alike). So its
+    result does not depend on them but for the rounding of sums, which may differ with the batch's size: in
+    float32 hardly by a step of 8 bits of an image or 16 bits of a sound, in half precision by more.
     """
 
     provider = "diffusers"

@@ -42,8 +42,8 @@ class Family(abc.ABC):
         self.options = options
 
     def check(self, processor: Any, config: Mapping[str, Any]) -> None:  # noqa: B027 - most need nothing more
-        """Before weights are read. Raises MissingExtra for a package that its prompts go through, UsageError for
-        an option beyond what the checkpoint has."""
+        """Before weights are read. Raises MissingExtra for a package that its prompts go through, UsageError
+        for an option beyond what the checkpoint has."""
 
     @abc.abstractmethod
     def settings(self, model: Any) -> dict[str, Any]:

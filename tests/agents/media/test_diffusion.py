@@ -209,7 +209,7 @@ def test_guidance_that_would_be_passed_over_is_refused(lab):
     for message, options in said.items():
         with pytest.raises(UsageError, match=message):
             lab.model("tiny_flux", **options).identity()
-    with pytest.raises(UsageError, match="looks at it where guidance is above 1; it is 0.5"):
+    with pytest.raises(UsageError, match=r"looks at it where guidance is above 1; it is 0\.5"):
         lab.model("tiny_sd", negative_prompt="dog", guidance=0.5).identity()
     plain, led = (
         lab.ask("tiny_flux", asked("a red circle", seed=1), **options)[0].parts[0].artifact

@@ -41,7 +41,7 @@ def placed(
     Raises UsageError where marks and media do not fit together, MediaError for a medium that is none.
     """
     waiting: dict[Modality, Iterator[MediaPart]] = {
-        modality: (store.part(_kept(store, one, modality)) for one in found)
+        modality: iter([store.part(_kept(store, one, modality)) for one in found])
         for modality, found in media.items()
     }
     placed = [Message(turn.role, tuple(_parts(turn, waiting))) for turn in turns]

@@ -13,7 +13,7 @@ from eval_anything.errors import BadRequest
 from eval_anything.models.hf import load
 from eval_anything.models.hf.likelihood import _windows
 from eval_anything.models.hf.provider import HFModel, HFOptions
-from eval_anything.values import Likelihood, Message, Params, Request, Text
+from eval_anything.values import Likelihood, Params, Request
 
 TEXTS = [
     ("what is the answer?", " yes"),

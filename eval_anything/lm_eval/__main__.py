@@ -13,7 +13,12 @@ def main() -> int:
         register()
         from lm_eval.__main__ import cli_evaluate
 
-        cli_evaluate()
+        from eval_anything.lm_eval.model import close_all
+
+        try:
+            cli_evaluate()
+        finally:
+            close_all()
     except EvalAnythingError as fault:
         print(f"eval-anything: {fault}", file=sys.stderr)
         return 2 if isinstance(fault, UsageError) else 3

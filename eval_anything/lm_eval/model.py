@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +23,9 @@ from eval_anything.values import Message, Origin, Request, Response, Text
 log = logging.getLogger(__name__)
 _CONCURRENCY = 32
 _THEIR_DEFAULTS = {"batch_size": 1, "device": "cuda:0", "max_batch_size": None}
+
+
+_OPEN: list["EvalAnythingLM"] = []
 
 
 class EvalAnythingLM(LM):  # type: ignore[misc]
@@ -53,12 +55,14 @@ class EvalAnythingLM(LM):  # type: ignore[misc]
             makes = ", ".join(self._able.outputs)
             raise UsageError(f"{spec} makes {makes}; lm-evaluation-harness asks for words")
         self._asker = Asker(self.endpoint, None if cache is None else Path(cache).expanduser())
-        atexit.register(self.close)
+        _OPEN.append(self)
 
     def close(self) -> None:
-        """Stop the model; it cannot be asked any more."""
+        """Stop the model; it cannot be asked any more. To be called before the interpreter ends, when threads
+        can no longer be started: `close_all` does it for models that lm-evaluation-harness has made."""
         self._asker.close()
-        atexit.unregister(self.close)
+        if self in _OPEN:
+            _OPEN.remove(self)
 
     @classmethod
     def create_from_arg_obj(
@@ -208,6 +212,12 @@ class EvalAnythingLM(LM):  # type: ignore[misc]
 
             self._asker.ask(asked, heard)
         return [found[number] for number in range(len(asked))]
+
+
+def close_all() -> None:
+    """Stop all models that are still open."""
+    for model in list(_OPEN):
+        model.close()
 
 
 def _text(request: Request, response: Response) -> str:

@@ -31,7 +31,7 @@ from servers.openai_server import (
 from eval_anything.errors import EvalAnythingError, ModelError, UsageError
 from eval_anything.lm_eval import NAME, register
 from eval_anything.lm_eval.__main__ import main
-from eval_anything.lm_eval.model import EvalAnythingLM
+from eval_anything.lm_eval.model import EvalAnythingLM, close_all
 from eval_anything.media.convert import write_png
 
 SIGHT = """
@@ -269,6 +269,7 @@ def test_by_name_and_arguments_as_text(lab: Lab) -> None:
         found = evaluate(lab, NAME, "tiny_gen", model_args=arguments, apply_chat_template=True, batch_size=4)
         assert server.calls[0].body["temperature"] == 0.3  # options of the model win over the task's
     assert found["config"]["model"] == "eval-anything"
+    close_all()
     with pytest.raises(UsageError, match="spec=PROVIDER/NAME"):
         evaluate(lab, NAME, "tiny_gen", model_args="base_url=http://localhost:1/v1")
 

@@ -274,6 +274,7 @@ def test_by_name_and_arguments_as_text(lab: Lab) -> None:
         evaluate(lab, NAME, "tiny_gen", model_args="base_url=http://localhost:1/v1")
 
 
+@pytest.mark.timeout(600)  # it reads the files of all 14,000 tasks first
 def test_their_command_line_with_our_model(lab: Lab, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "eval_anything.lm_eval", "run", "--model", "eval-anything"]
     command += ["--include_path", str(lab.tasks), "--tasks", "tiny_sight", "--apply_chat_template"]

@@ -20,9 +20,10 @@ from eval_anything.run.answering import ENDS_THE_RUN, Answering, Unit, names_fil
 from eval_anything.run.assembly import Parts
 from eval_anything.run.budget import ErrorBudget
 from eval_anything.run.progress import Progress
+from eval_anything.run.spending import Spending
 from eval_anything.stores.journal import Finished, Journal, now
 from eval_anything.stores.rows import ResponseRow, ScoreRow, as_read
-from eval_anything.values import Sample, Score, ScoreState
+from eval_anything.values import Purpose, Sample, Score, ScoreState, Usage
 
 _SPARE_WORKERS = 8
 
@@ -47,10 +48,13 @@ class Pipeline:
         self.journal = journal
         self.finished = finished
         self.budget = budget
+        config = parts.config
+        self.spending = Spending(finished.spent, config.max_cost, config.max_total_tokens)
         self.progress = progress
 
     async def run(self) -> None:
-        """Raises BudgetExceeded, StorageError or Forbidden; what was finished is in the journal by then."""
+        """Raises BudgetExceeded, LimitReached, StorageError or Forbidden; what was finished is in the journal
+        by then."""
         units = self._units()
         workers = sum(endpoint.places for endpoint in self.parts.endpoints) + _SPARE_WORKERS
         try:
@@ -89,19 +93,32 @@ class Pipeline:
         return done(unit.key)
 
     async def _process(self, unit: Unit) -> None:
-        row = self.finished.response(unit.key)
-        if row is None:
-            row = await self.answering.respond(unit)
-            self.journal.append(row)
-            self.progress.responded(row.response)
+        row = self.finished.response(unit.key) or await self._respond(unit)
         if unit.parts.judge is None:
             self.progress.unjudged()
             self._count(row, None)
             return
-        score = await self._judge(unit.parts.judge, unit, row)
-        self.journal.append(_score_row(unit, row.sample, score))
+        self._count(row, await self._score(unit.parts.judge, unit, row))
+
+    async def _respond(self, unit: Unit) -> ResponseRow:
+        task = unit.parts.task.name
+        async with self.spending.step(task, "model"):
+            row = await self.answering.respond(unit)
+            self.journal.append(row)
+            response = row.response
+            used: dict[Purpose, Usage] = {"model": response.usage, "tools": response.tool_usage}
+            self.spending.took(task, used, answered=response.answered)
+        self.progress.responded(response)
+        return row
+
+    async def _score(self, judge: Judge, unit: Unit, row: ResponseRow) -> Score:
+        task = unit.parts.task.name
+        async with self.spending.step(task, "judge"):
+            score = await self._judge(judge, unit, row)
+            self.journal.append(_score_row(unit, row.sample, score))
+            self.spending.took(task, {"judge": score.usage}, answered=score.state == "scored")
         self.progress.scored(score)
-        self._count(row, score)
+        return score
 
     def _count(self, row: ResponseRow, score: Score | None) -> None:
         response = row.response

@@ -61,9 +61,16 @@ def run(config: RunConfig, progress: TextIO | None = sys.stderr) -> Outcome:
     early (error budget, limit on cost, expired key, full disk) keeps what is finished and says so."""
     parts = assemble(config)
     manifest = planned(parts)
+    if config.repeats_run is not None:
+        from eval_anything.run.repeat import with_differences  # reads results: not what every run waits for
+
+        manifest = with_differences(manifest, config)
     folder, is_new = prepare(parts, manifest)
     if progress is not None:
         print(f"run directory: {folder}", file=progress, flush=True)
+        if manifest.repeats is not None:
+            for line in manifest.repeats.differs:
+                print(f"differs from {manifest.repeats.folder}: {line}", file=progress, flush=True)
     stopped = work(parts, manifest, folder, is_new, progress)
     return _finish(folder, manifest, stopped)
 

@@ -207,6 +207,10 @@ def config_of(args: argparse.Namespace) -> Any:
         values["judge"] = _judges(args.judge)
     if args.profile:
         values["profile"] = _profiles(args.profile)
+    if origin:
+        from eval_anything.run.repeat import check_secrets
+
+        check_secrets(values, Path(origin))
     where = f"--config {args.config}" if args.config else f"--from {origin}" if origin else "run"
     return make_config(values, where)
 

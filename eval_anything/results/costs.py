@@ -12,7 +12,7 @@ from eval_anything.values.usage import told
 
 CALLED: Mapping[str, str] = {"model": "model", "judge": "judge", "tools": "agent's tools", "all": "all"}
 
-NOBODY_BILLS, NOT_RECORDED = "nobody bills", "not recorded"
+NOT_RECORDED = "not recorded"
 
 
 def consumed(tasks: Sequence[TaskResult]) -> dict[Purpose, Usage]:
@@ -37,12 +37,13 @@ def costs(used: Mapping[Purpose, Usage], billing: Sequence[Billed]) -> list[Cost
     unknown = [c for c in found if c.reason and (c.reason == NOT_RECORDED or used[_purpose(c)].unpriced)]
     reason = "; ".join(f"{CALLED[cost.of]}: {cost.reason}" for cost in unknown)
     if not known and not any(usage.unpriced for usage in used.values()):
-        reason = NOT_RECORDED if unknown else NOBODY_BILLS
+        reason = NOT_RECORDED if unknown else "nobody bills"
     whole = Cost(
         of="all",
         usd=None if reason else sum(known),
         at_least_usd=sum(c.at_least_usd for c in found),
         reason=reason,
+        billed=any(cost.billed for cost in found),
         from_cache=sum(c.from_cache for c in found),
     )
     return [*found, whole]
@@ -54,7 +55,7 @@ def _purpose(cost: Cost) -> Purpose:
 
 
 def _cost(purpose: Purpose, usage: Usage, billed: Sequence[Billed]) -> Cost:
-    usd, reason = usage.cost_usd, ""
+    usd, reason, bills = usage.cost_usd, "", True
     if usage.unpriced:
         usd = None
         without = [one.model for one in billed if one.price is None and not one.local]
@@ -66,12 +67,14 @@ def _cost(purpose: Purpose, usage: Usage, billed: Sequence[Billed]) -> Cost:
         usd = 0.0
     elif usd is None:
         local = [one.model for one in billed if one.local]
+        bills = not local
         reason = f"{', '.join(local)}: local, nobody bills" if local else NOT_RECORDED
     return Cost(
         of=purpose,
         usd=usd,
         at_least_usd=usage.cost_usd or 0.0,
         reason=reason,
+        billed=bills,
         from_cache=usage.from_cache,
     )
 

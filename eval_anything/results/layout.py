@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from eval_anything.results.costs import CALLED, NOBODY_BILLS, NOT_RECORDED
+from eval_anything.results.costs import CALLED, NOT_RECORDED
 from eval_anything.results.words import NONE, consumption, counted, number, percent
 from eval_anything.stats.metrics import MetricResult
 from eval_anything.values.usage import dollars
@@ -54,10 +54,10 @@ def page(results: Results) -> Page:
 
 def _cost_lines(results: Results) -> list[str]:
     """What all of it cost, with its parts; nothing where nobody bills."""
-    if not results.costs or results.costs[-1].reason in (NOBODY_BILLS, NOT_RECORDED):
+    if not results.costs or not results.costs[-1].billed or results.costs[-1].reason == NOT_RECORDED:
         return []
     *parts, whole = results.costs
-    shown = [f"{CALLED[part.of]} {_dollars(part)}" for part in parts if _dollars(part)]
+    shown = [f"{CALLED[part.of]} {_dollars(part)}" for part in parts if part.billed]
     cached = f"; {counted(whole.from_cache, 'answer')} from the cache at no cost" if whole.from_cache else ""
     reason = f"; {whole.reason}" if whole.reason else ""
     return [f"cost: {_dollars(whole)} ({', '.join(shown)}){cached}{reason}"]
@@ -66,7 +66,7 @@ def _cost_lines(results: Results) -> list[str]:
 def _dollars(cost: Cost) -> str:
     if cost.usd is not None:
         return dollars(cost.usd)
-    return dollars(cost.at_least_usd or None, unpriced=1) if cost.reason else ""
+    return dollars(cost.at_least_usd or None, unpriced=1)
 
 
 def several(runs: Sequence[Results]) -> Page:

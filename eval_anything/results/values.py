@@ -91,6 +91,8 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of it."""
     reason: str = ""
     """Why there is no number."""
+    billed: bool = True
+    """Whether anybody bills: nobody does for a local model."""
     from_cache: int = 0
     """Answers that came from the response cache."""
 

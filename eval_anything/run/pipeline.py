@@ -23,7 +23,7 @@ from eval_anything.run.progress import Progress
 from eval_anything.run.spending import Spending
 from eval_anything.stores.journal import Finished, Journal, now
 from eval_anything.stores.rows import ResponseRow, ScoreRow, as_read
-from eval_anything.values import Purpose, Sample, Score, ScoreState, Usage
+from eval_anything.values import Sample, Score, ScoreState
 
 _SPARE_WORKERS = 8
 
@@ -93,30 +93,28 @@ class Pipeline:
         return done(unit.key)
 
     async def _process(self, unit: Unit) -> None:
-        row = self.finished.response(unit.key) or await self._respond(unit)
-        if unit.parts.judge is None:
+        async with self.spending.sample(unit.parts.task.name):
+            row = self.finished.response(unit.key) or await self._respond(unit)
+            judge = unit.parts.judge
+            score = None if judge is None else await self._score(judge, unit, row)
+        if score is None:
             self.progress.unjudged()
-            self._count(row, None)
-            return
-        self._count(row, await self._score(unit.parts.judge, unit, row))
+        self._count(row, score)
 
     async def _respond(self, unit: Unit) -> ResponseRow:
-        task = unit.parts.task.name
-        async with self.spending.step(task, "model"):
-            row = await self.answering.respond(unit)
-            self.journal.append(row)
-            response = row.response
-            used: dict[Purpose, Usage] = {"model": response.usage, "tools": response.tool_usage}
-            self.spending.took(task, used, answered=response.answered)
+        row = await self.answering.respond(unit)
+        self.journal.append(row)
+        response, task = row.response, unit.parts.task.name
+        self.spending.took(task, "model", response.usage, answered=response.answered)
+        self.spending.took(task, "tools", response.tool_usage)
         self.progress.responded(response)
         return row
 
     async def _score(self, judge: Judge, unit: Unit, row: ResponseRow) -> Score:
-        task = unit.parts.task.name
-        async with self.spending.step(task, "judge"):
-            score = await self._judge(judge, unit, row)
-            self.journal.append(_score_row(unit, row.sample, score))
-            self.spending.took(task, {"judge": score.usage}, answered=score.state == "scored")
+        score = await self._judge(judge, unit, row)
+        self.journal.append(_score_row(unit, row.sample, score))
+        answered = score.state == "scored"
+        self.spending.took(unit.parts.task.name, "judge", score.usage, answered=answered)
         self.progress.scored(score)
         return score
 

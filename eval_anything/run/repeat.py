@@ -25,8 +25,8 @@ _BLANKED = "***"
 def options_of(path: Path) -> dict[str, Any]:
     """The options of the run whose manifest (or directory) `path` is, as a config file would give them.
 
-    Raises DataError where they cannot be had from it: no run, samples that came from a program, a secret
-    that was not written; UnknownName for an option of another version.
+    Raises DataError where they cannot be had from it (no run, samples that came from a program), UnknownName
+    for an option of another version. `check_secrets` comes after what is given besides.
     """
     path = path / MANIFEST if path.is_dir() else path
     manifest = read_manifest(path)
@@ -40,10 +40,13 @@ def options_of(path: Path) -> dict[str, Any]:
     for name in options:
         if name not in option_names(RunConfig):
             raise UnknownName(f"--from {path}: {unknown('option', name, option_names(RunConfig))}")
-    hidden = list(_blanked(options, ""))
-    if hidden:
-        raise DataError(f"--from {path}: {hidden[0]} held a secret, which was not written: give it again")
     return {**options, "repeats_run": str(path)}
+
+
+def check_secrets(options: dict[str, Any], path: Path) -> None:
+    """Raises DataError where a secret that the manifest at `path` does not hold was not given again."""
+    for name in _blanked(options, ""):
+        raise DataError(f"--from {path}: {name} held a secret, which was not written: give it again")
 
 
 def _blanked(value: Any, name: str) -> Iterator[str]:

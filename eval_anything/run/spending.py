@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from eval_anything.errors import LimitReached
 from eval_anything.values import Purpose, Spent, Usage
 from eval_anything.values.usage import dollars
 
-Kind = tuple[str, Purpose]
-"""Task, and whether it is answered or judged: such steps cost about the same."""
+_MIGHT_PASS = "and one sample more might pass it; a larger limit goes on"
 
 
 class Spending:
-    """Running totals, and whether the next step may begin.
+    """Running totals, and whether the next sample may begin.
 
-    A step (one answer, one judgement) may begin while what is spent, what is in flight and the step itself
-    stay within the limits, each counted as the dearest of its kind so far; the first of a kind is waited for,
-    to learn that. So a limit is passed only by as much as a step costs more than any before it, and
-    whatever has begun is finished: nothing that was paid for is thrown away.
+    A sample, with its answer and its judgement, may begin while what is spent, what is in flight and the
+    sample itself stay within the limits, each counted as the dearest sample of its task so far; the first
+    one of a task is waited for, to learn that. So a limit is passed only by as much as one costs more than
+    any before it; and what has begun is finished: nothing that was paid for is thrown away.
     """
 
     def __init__(
@@ -28,75 +28,69 @@ class Spending:
     ) -> None:
         """`spent`: what earlier sessions of the run have spent; it counts towards the limits."""
         self.spent = spent
-        self._limits = {"cost": max_cost, "tokens": max_total_tokens}
-        self._limited = max_cost is not None or max_total_tokens is not None
-        self._in_flight: dict[Kind, int] = {}
-        self._dearest: dict[Kind, dict[str, float]] = {}
+        self._max_cost = max_cost
+        self._max_tokens = max_total_tokens
+        self._in_flight: Counter[str] = Counter()
+        self._learning: set[str] = set()
+        """Tasks whose first sample is in flight."""
         self._blind = ""
         self._ended = asyncio.Event()
 
     @asynccontextmanager
-    async def step(self, task: str, purpose: Purpose) -> AsyncIterator[None]:
-        """Wait until a step may begin. Raises LimitReached where none may, with nothing in flight."""
-        kind = (task, purpose)
-        if not self._limited:
+    async def sample(self, task: str) -> AsyncIterator[None]:
+        """Wait until a sample may begin. Raises LimitReached where none may, once nothing is in flight."""
+        if self._max_cost is None and self._max_tokens is None:
             yield
             return
-        while refusal := self._refusal(kind):
-            if not any(self._in_flight.values()):
+        while refusal := self._refusal(task):
+            if not self._in_flight.total():
                 raise LimitReached(refusal)
             await self._ended.wait()
-        self._in_flight[kind] = self._in_flight.get(kind, 0) + 1
+        self._in_flight[task] += 1
+        if self.spent.dearest(task) is None:
+            self._learning.add(task)
         try:
             yield
         finally:
-            self._in_flight[kind] -= 1
+            self._learning.discard(task)
+            self._in_flight[task] -= 1
             self._ended.set()
             self._ended = asyncio.Event()
 
-    def took(self, task: str, usages: Mapping[Purpose, Usage], *, answered: bool = True) -> None:
-        """What one step has consumed; the first of `usages` is what it was for. `answered`: whether an
-        answer came of it, so that its consumption must be known."""
-        for purpose, usage in usages.items():
-            self.spent.add(purpose, usage)
-        if not self._limited:
-            return
-        step = Spent()
-        for purpose, usage in usages.items():
-            step.add(purpose, usage)
-        known = self._dearest.setdefault((task, next(iter(usages))), {"cost": 0.0, "tokens": 0.0})
-        known["cost"] = max(known["cost"], step.cost_usd or 0.0)
-        known["tokens"] = max(known["tokens"], step.tokens)
-        self._blind = self._blind or self._unknown(usages, answered)
+    def took(self, task: str, purpose: Purpose, usage: Usage, *, answered: bool = True) -> None:
+        """A part of a sample has consumed `usage`. `answered`: whether an answer came of it."""
+        self.spent.add(task, purpose, usage)
+        if self._max_cost is not None and usage.unpriced:
+            self._blind = f"--max-cost cannot be kept: what an answer cost was not reported ({purpose})"
+        untold = usage.requests and not usage.input_tokens and not usage.output_tokens
+        if self._max_tokens is not None and untold and answered and purpose != "tools":
+            self._blind = f"--max-total-tokens cannot be kept: the server reports no tokens ({purpose})"
 
-    def _unknown(self, usages: Mapping[Purpose, Usage], answered: bool) -> str:
-        """Why a limit can no longer be kept, where that is so."""
-        for purpose, usage in usages.items():
-            if self._limits["cost"] is not None and usage.unpriced:
-                return f"--max-cost cannot be kept: the server did not report what an answer cost ({purpose})"
-            untold = usage.requests and not usage.input_tokens and not usage.output_tokens
-            if self._limits["tokens"] is not None and answered and purpose != "tools" and untold:
-                return f"--max-total-tokens cannot be kept: the server reports no tokens ({purpose})"
-        return ""
-
-    def _refusal(self, kind: Kind) -> str:
+    def _refusal(self, task: str) -> str:
+        """Why a sample may not begin now; nothing where it may."""
         if self._blind:
             return self._blind
-        first = kind not in self._dearest
-        if first and self._in_flight.get(kind):
-            return "the first of its kind is not done yet"
-        most = self._limits["cost"]
-        if most is not None and self._expected("cost", kind, self.spent.cost_usd or 0.0) > most:
+        if task in self._learning:
+            return "the first one of its task is not done yet"
+        cost, tokens = self._expected(task)
+        if self._max_cost is not None and (cost > self._max_cost or self._used_up()):
             shown = dollars(self.spent.cost_usd or 0.0)
-            return f"--max-cost {most:g}: {shown} spent, the next step might pass it; a larger one goes on"
-        most = self._limits["tokens"]
-        if most is not None and self._expected("tokens", kind, self.spent.tokens) > most:
+            return f"--max-cost {self._max_cost:g}: {shown} spent, {_MIGHT_PASS}"
+        if self._max_tokens is not None and (tokens > self._max_tokens or self._used_up()):
             shown = f"{self.spent.tokens:,} tokens used"
-            return f"--max-total-tokens {most}: {shown}, the next step might pass it; a larger one goes on"
+            return f"--max-total-tokens {self._max_tokens}: {shown}, {_MIGHT_PASS}"
         return ""
 
-    def _expected(self, what: str, kind: Kind, spent: float) -> float:
-        """With all that is in flight and one step more; where nothing is known of its kind, a little more."""
-        dearest = {one: known[what] for one, known in self._dearest.items()}
-        in_flight = sum(count * dearest.get(one, 0.0) for one, count in self._in_flight.items())
-        return spent + in_flight + dearest.get(kind, 1e-9)
+    def _used_up(self) -> bool:
+        cost, tokens = self.spent.cost_usd or 0.0, self.spent.tokens
+        return (self._max_cost is not None and cost >= self._max_cost) or (
+            self._max_tokens is not None and tokens >= self._max_tokens
+        )
+
+    def _expected(self, task: str) -> tuple[float, int]:
+        """Dollars and tokens with all that is in flight and one sample more of `task`."""
+        cost, tokens = self.spent.cost_usd or 0.0, self.spent.tokens
+        for one, count in (self._in_flight + Counter([task])).items():
+            dearest = self.spent.dearest(one) or (0.0, 0)
+            cost, tokens = cost + count * dearest[0], tokens + count * dearest[1]
+        return cost, tokens

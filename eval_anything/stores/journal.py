@@ -94,8 +94,8 @@ class Finished:
                 self._take_response(offset, row)
 
     def _take_response(self, offset: int, row: ResponseRow) -> None:
-        self.spent.add("model", row.response.usage)
-        self.spent.add("tools", row.response.tool_usage)
+        self.spent.add(row.task, "model", row.response.usage)
+        self.spent.add(row.task, "tools", row.response.tool_usage)
         self._scored.discard(key(row))
         if row.response.state in ("error", "skipped"):
             self._responses.pop(key(row), None)
@@ -104,7 +104,7 @@ class Finished:
 
     def _take_score(self, row: ScoreRow) -> None:
         """A verdict is final unless it is an outage: then the response waits to be judged again."""
-        self.spent.add("judge", row.score.usage)
+        self.spent.add(row.task, "judge", row.score.usage)
         if key(row) in self._responses and row.score.state not in ("judge_error", "no_response"):
             self._scored.add(key(row))
 

@@ -66,28 +66,40 @@ def merged(one: Served, other: Served) -> Served:
 
 
 class Spent:
-    """Running totals of a run: dollars, tokens, and who answered."""
+    """Running totals of a run: dollars, tokens, who answered, and how dear a sample has been."""
 
     def __init__(self) -> None:
+        self._dearest: dict[tuple[str, Purpose], tuple[float, int]] = {}
         self.cost_usd: float | None = None
         self.unpriced = 0
         self.tokens = 0
         self.served: dict[tuple[Purpose, str], dict[str, int]] = {}
         """By purpose and model spec: answers by the name that the server gave."""
 
-    def add(self, purpose: Purpose, usage: Usage) -> None:
+    def add(self, task: str, purpose: Purpose, usage: Usage) -> None:
+        """What one sample of `task` has consumed for one purpose."""
+        tokens = usage.input_tokens + usage.output_tokens
+        dollars, most = self._dearest.get((task, purpose), (0.0, 0))
+        self._dearest[task, purpose] = (max(dollars, usage.cost_usd or 0.0), max(most, tokens))
         if usage.cost_usd is not None:
             self.cost_usd = (self.cost_usd or 0.0) + usage.cost_usd
         self.unpriced += usage.unpriced
-        self.tokens += usage.input_tokens + usage.output_tokens
+        self.tokens += tokens
         for spec, names in usage.served.items():
             known = self.served.setdefault((purpose, spec), {})
             for name, count in names.items():
                 known[name] = known.get(name, 0) + count
 
+    def dearest(self, task: str) -> tuple[float, int] | None:
+        """Dollars and tokens that a sample of `task` takes at most, as far as is known; None before any."""
+        known = [amounts for (one, _), amounts in self._dearest.items() if one == task]
+        return (sum(usd for usd, _ in known), sum(n for _, n in known)) if known else None
+
     def changed(self) -> tuple[str, ...]:
-        """Specs of the models that have answered under more than one name."""
-        return tuple(spec for (_, spec), names in self.served.items() if len(names) > 1)
+        """Models that have answered under more than one name, with what they were asked for."""
+        return tuple(
+            f"{spec} ({purpose})" for (purpose, spec), names in self.served.items() if len(names) > 1
+        )
 
 
 def dollars(cost_usd: float | None, unpriced: int = 0) -> str:

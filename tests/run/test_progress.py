@@ -8,8 +8,8 @@ DONE = Score(value=1.0, state="scored")
 
 def test_the_line_says_done_rate_errors_and_cost() -> None:
     spent = Spent()
-    spent.add("model", Usage(cost_usd=0.5))
-    spent.add("judge", Usage(cost_usd=0.25))
+    spent.add("t", "model", Usage(cost_usd=0.5))
+    spent.add("t", "judge", Usage(cost_usd=0.25))
     with Progress(4, stream=None, spent=spent) as progress:
         progress.resumed()
         progress.responded(Response())
@@ -36,9 +36,9 @@ def test_what_is_not_known_of_the_cost_is_not_left_out() -> None:
     spent = Spent()
     with Progress(4, stream=None, spent=spent) as progress:
         assert "$" not in progress.line()
-        spent.add("model", Usage(unpriced=1))
+        spent.add("t", "model", Usage(unpriced=1))
         assert "cost not known" in progress.line()
-        spent.add("judge", Usage(cost_usd=0.002))
+        spent.add("t", "judge", Usage(cost_usd=0.002))
         assert "at least $0.0020" in progress.line()
 
 
@@ -46,6 +46,6 @@ def test_a_model_that_changes_is_told_at_once() -> None:
     stream, spent = io.StringIO(), Spent()
     with Progress(3, stream=stream, spent=spent) as progress:
         for name in ("one (fp_1)", "one (fp_1)", "one (fp_2)"):
-            spent.add("model", Usage(served={"openai/m": {name: 1}}))
+            spent.add("t", "model", Usage(served={"openai/m": {name: 1}}))
             progress.responded(Response())
-        assert stream.getvalue().count("openai/m changed under way") == 1
+        assert stream.getvalue().count("openai/m (model) changed under way") == 1

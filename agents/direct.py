@@ -18,6 +18,7 @@ class DirectAgent(Agent):
 
     name = "none"
     summary = "the model's own media output, in one request"
+    asks_once = True
 
     def outputs(self, model: Capabilities, tools: tuple[Modality, ...]) -> tuple[Modality, ...]:
         return model.outputs

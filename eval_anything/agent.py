@@ -28,6 +28,8 @@ class Agent(abc.ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     Options: ClassVar[type[msgspec.Struct]] = NoOptions
+    asks_once: ClassVar[bool] = False
+    """Whether an answer takes one request to the model, and at most one medium of each kind."""
 
     def __init__(self, options: Any) -> None:
         self.options = options

@@ -10,6 +10,7 @@ EvalAnythingError
 |-- MediaError                 one media file cannot be used (costs one sample)
 |-- StorageError               the run's own files cannot be written
 |-- BudgetExceeded             too many errors: the run ended early (exit code 3)
+|-- LimitReached               --max-cost or --max-total-tokens: likewise
 `-- ModelError                 one request failed; `kind` says how, `retryable` whether to try again
     |-- TransportFault         connection refused, reset, timed out
     |-- RateLimited            429, 503: slow down; may carry `retry_after`
@@ -62,6 +63,10 @@ class StorageError(EvalAnythingError):
 
 class BudgetExceeded(EvalAnythingError):
     """The share of failed samples passed the error budget; finished work is kept."""
+
+
+class LimitReached(EvalAnythingError):
+    """The run may spend no more; finished work is kept."""
 
 
 class ModelError(EvalAnythingError):

@@ -81,6 +81,7 @@ class DiffusersModel(Model):
     """
 
     provider = "diffusers"
+    local = True
     Options = DiffusersOptions
     transport_options = ("batch_size", "device", "offload")
     makes = ("image", "audio", "video")

@@ -46,6 +46,7 @@ class HFMediaModel(Model):
     """
 
     provider = "hf_media"
+    local = True
     Options = HFMediaOptions
     transport_options = ("device",)
     makes = ("image", "audio")

@@ -29,6 +29,14 @@ class ModelContext(msgspec.Struct, frozen=True):
     """How long one request may take."""
 
 
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """Who serves a model, and whom it bills. Holds a key, so it is never shown or written."""
+
+    server: str
+    """Host, or the provider's name where it does not say."""
+    key: str = ""
+
+
 class Model(abc.ABC):
     """A model that answers requests.
 
@@ -43,6 +51,8 @@ class Model(abc.ABC):
     """Options of this provider, given as `-M key=value`; those that only concern transport are named in
     `transport_options` and stay out of the fingerprint."""
     transport_options: ClassVar[tuple[str, ...]] = ()
+    local: ClassVar[bool] = False
+    """Whether it works by itself, without a server that could send a bill or set limits."""
     makes: ClassVar[tuple[Modality, ...]] = ()
     """The media that a generator makes of a text; empty for models that converse. What media tools can stand
     on is told by it without a name and without loading anything."""
@@ -59,6 +69,10 @@ class Model(abc.ABC):
         """What tells this model from every other, beyond provider, name and options: revision, checkpoint
         hash. Goes into fingerprints and cache keys. Never a secret."""
         return {}
+
+    def account(self) -> Account | None:
+        """With whom its answers are counted: models of one account share its rate limits. None: nobody."""
+        return None if self.local else Account(server=getattr(self, "provider", type(self).__name__))
 
     def notes(self) -> tuple[str, ...]:
         """What a reader of this model's scores must know (random weights, sampled checkpoint hash);

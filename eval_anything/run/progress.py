@@ -7,7 +7,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Self, TextIO
 
-from eval_anything.values import Response, Score
+from eval_anything.values import Response, Score, Spent
+from eval_anything.values.usage import dollars
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -54,13 +55,15 @@ class Display(abc.ABC):
 
 
 class Progress(Display):
-    """Counts samples, errors and cost."""
+    """Counts samples and errors, and shows what is spent."""
 
-    def __init__(self, planned: int, stream: TextIO | None = sys.stderr) -> None:
+    def __init__(self, planned: int, stream: TextIO | None = sys.stderr, spent: Spent | None = None) -> None:
+        """`spent`: the run's totals, which others keep."""
         super().__init__(stream)
         self.planned = planned
         self.done = self.reused = self.errors = self.truncated = 0
-        self.cost: float | None = None
+        self.spent = spent or Spent()
+        self._changed: tuple[str, ...] = ()
 
     def resumed(self) -> None:
         """A sample that an earlier session of this run finished."""
@@ -70,15 +73,12 @@ class Progress(Display):
     def responded(self, response: Response) -> None:
         self.errors += response.state == "error"
         self.truncated += response.state == "truncated"
-        for usage in (response.usage, response.tool_usage):
-            if usage.cost_usd is not None:
-                self.cost = (self.cost or 0.0) + usage.cost_usd
+        self._say_changes()
 
     def scored(self, score: Score) -> None:
         self.done += 1
         self.errors += score.state == "judge_error"
-        if score.usage.cost_usd is not None:
-            self.cost = (self.cost or 0.0) + score.usage.cost_usd
+        self._say_changes()
         self.changed()
 
     def unjudged(self) -> None:
@@ -100,9 +100,17 @@ class Progress(Display):
         words.append(f"{self.errors} errors")
         if self.truncated:
             words.append(f"{self.truncated} truncated")
-        if self.cost is not None:
-            words.append(f"${self.cost:.4f}")
+        if cost := dollars(self.spent.cost_usd, self.spent.unpriced):
+            words.append(cost)
+        words += [f"{spec} changed under way" for spec in self._changed]
         return "  ".join(words)
+
+    def _say_changes(self) -> None:
+        """At once where a model answers under another name than before."""
+        changed = self.spent.changed()
+        if changed != self._changed:
+            self._changed = changed
+            self.changed(now=True)
 
 
 def duration(seconds: float) -> str:

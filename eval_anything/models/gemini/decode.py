@@ -187,4 +187,4 @@ def _usage(reply: Any, request: Request, parts: Sequence[Part]) -> Usage:
         output_tokens=(told.candidates_token_count or 0) + thought,
     )
     cached = told.cached_content_token_count or 0
-    return msgspec.structs.replace(counted, reasoning_tokens=thought, cached_tokens=cached)
+    return msgspec.structs.replace(counted, reasoning_tokens=thought, input_cached_tokens=cached)

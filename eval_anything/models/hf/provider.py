@@ -53,6 +53,7 @@ class HFModel(Model):
     precision, rounding may differ with the shape of the batch.
     """
 
+    local = True
     Options: ClassVar[type[msgspec.Struct]] = HFOptions
     transport_options: ClassVar[tuple[str, ...]] = ("batch_size", "device")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from eval_anything.errors import UsageError
-from eval_anything.models.base import Model, ModelContext
+from eval_anything.models.base import Account, Model, ModelContext
 from eval_anything.models.modalities import parse_modalities
 from eval_anything.models.openai.access import find_access
 from eval_anything.models.openai.address import CHAT_ROUTE, DEFAULT_URL
@@ -100,6 +100,9 @@ class OpenAIModel(Model):
 
     def secrets(self) -> tuple[str, ...]:
         return self._secrets
+
+    def account(self) -> Account:
+        return self._access.account
 
     async def start(self, context: ModelContext) -> None:
         """Raises UsageError when the key is missing or a server cannot be reached."""

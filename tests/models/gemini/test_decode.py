@@ -39,7 +39,7 @@ def test_text_with_what_it_cost_and_who_gave_it(store):
     assert (response.parts, response.state, response.finish_reason) == ((Text("yes"),), "ok", "STOP")
     assert (response.model, response.reply_id) == ("gemini-served-001", "reply-1")
     told = response.usage
-    assert (told.input_tokens, told.cached_tokens) == (100, 60)
+    assert (told.input_tokens, told.input_cached_tokens) == (100, 60)
     assert (told.output_tokens, told.reasoning_tokens) == (320, 300)
 
 

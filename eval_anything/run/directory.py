@@ -19,7 +19,17 @@ from eval_anything.stores.identity import differences, fingerprint
 from eval_anything.stores.journal import Journal
 from eval_anything.stores.manifest import Manifest, TaskPlan, read_manifest, write_manifest
 
-_LIBRARIES = ("eval-anything", "aiohttp", "av", "numpy", "pillow", "soundfile", "torch", "transformers")
+_LIBRARIES = (
+    "eval-anything",
+    "aiohttp",
+    "av",
+    "numpy",
+    "pillow",
+    "soundfile",
+    "torch",
+    "transformers",
+    "vllm",
+)
 
 
 def planned(parts: Parts) -> Manifest:

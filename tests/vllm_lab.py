@@ -36,7 +36,7 @@ def checkpoint(folder: Path, config: dict[str, Any] | None = None, **behaviour: 
 
 
 def processes(marker: str) -> list[int]:
-    """Those that have `marker` in their command line, or were started by one that has, in whatever session."""
+    """Those that have `marker` in their command line, and what they have started, in whatever session."""
     found: list[int] = []
     parents: dict[int, int] = {}
     for name in os.listdir("/proc"):

@@ -15,10 +15,10 @@ def environment(**more: str) -> dict[str, str]:
     return {**{k: v for k, v in os.environ.items() if k not in _LEADS_TO_OURS}, **more}
 
 
-def interpreter(python: Path, where: str) -> str:
+def interpreter(python: str, where: str) -> str:
     """The path of an environment's interpreter. `where` begins the message of the UsageError for one that is
     not there."""
-    path = python.expanduser().absolute()  # not resolved: an environment's interpreter is a link
+    path = Path(python).expanduser().absolute()  # not resolved: an environment's interpreter is a link
     if not path.is_file():
         raise UsageError(f"{where}: option python: no such file: {python}")
     return str(path)

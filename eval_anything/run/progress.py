@@ -73,7 +73,7 @@ class Starting(Display):
         return self
 
     def __exit__(self, *raised: object) -> None:
-        if self._said:
+        if self._live is not None:  # elsewhere its last line stands there already
             super().__exit__(*raised)
         self._live, self._over = None, True
 

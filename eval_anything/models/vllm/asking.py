@@ -81,8 +81,8 @@ class Server:
         said = server_message(reply)
         if status == 400 and _LACKS.search(said):
             raise self._wrong(
-                f"it does not take {modality}: {excerpt(said, (self._key,))} (expected by the checkpoint's files "
-                f"or -M inputs; -M inputs=text,... without {modality} masks it)"
+                f"it does not take {modality}: {excerpt(said, (self._key,))} (expected by the checkpoint's "
+                f"files or -M inputs; -M inputs=text,... without {modality} masks it)"
             )
 
     async def _ask(self, route: str, body: dict[str, Any] | None, limit_s: float) -> tuple[int, bytes]:

@@ -38,7 +38,7 @@ def command(
         "--pipeline-parallel-size": _above_one(options.pipeline_parallel),
         "--data-parallel-size": _above_one(options.data_parallel),
         "--limit-mm-per-prompt": msgspec.json.encode(media).decode() if media else None,
-        "--chat-template": options.chat_template and options.chat_template.expanduser().absolute(),
+        "--chat-template": options.chat_template and Path(options.chat_template).expanduser().absolute(),
     }
     for flag, value in flags.items():
         words += [] if value is None else [flag, str(value)]

@@ -24,7 +24,7 @@ class Installed(msgspec.Struct, frozen=True):
     vllm_omni: str | None = None
 
 
-def find_vllm(python: Path | None, omni: bool, spec: str) -> tuple[str, Installed]:
+def find_vllm(python: str | None, omni: bool, spec: str) -> tuple[str, Installed]:
     """The interpreter that runs vLLM, and what is installed for it.
 
     Raises MissingExtra where vLLM (for `omni`, vLLM-Omni) is not, UsageError where it is too old or there is

@@ -58,7 +58,7 @@ def own_key() -> str:
 
 
 def new_log() -> Path:
-    """Where a new server's log goes. Those of older servers that have ended are removed, but for the last 20."""
+    """Where a new server's log goes. Of servers that have ended, the last 20 logs are kept."""
     _prune()
     return Path(tempfile.mkdtemp(prefix="server-", dir=_folder())) / "log.txt"
 
@@ -80,9 +80,10 @@ def running() -> list[Kept]:
 
 
 def born(pid: int) -> str:
-    """When process `pid` began, as a text to compare; empty where there is none."""
+    """When process `pid` began, as a text to compare; empty where there is none, or a dead one."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return "" if fields[0] == "Z" else fields[19]
     except OSError:
         pass
     try:

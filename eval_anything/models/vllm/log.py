@@ -73,7 +73,7 @@ class LogReader:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._offset = 0
-        self.stage = "starting"
+        self.stage = "starting vLLM"
         """How far the start is, in words."""
 
     def follow(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ class Managed:
         return None
 
     async def _start(self, tell: Callable[[str], None], last: bool) -> bool:
-        """Whether it came up; not, where somebody took the port before it did, unless this is the `last` try."""
+        """Whether it came up; False where somebody took the port before it did, unless `last`."""
         self._port, self._log = self._plan.port or _free_port(), kept.new_log()
         tell(f"{self._plan.spec}: starting vLLM, log: {self._log}")
         command = [*self._plan.command, "--port", str(self._port)]
@@ -111,14 +112,15 @@ class Managed:
         return True
 
     async def died(self, within_s: float) -> ServerGone | None:
-        """The error that says so, where the server has ended; a server that we started is given `within_s`
-        seconds to do so."""
-        if self._found is not None and not self._found.is_alive():
+        """The error that says so, where the server has ended, or does so within so many seconds."""
+        if self._found is not None:
+            if not await _ends_within(self._found, within_s):
+                return None
             what = "the server that was kept has ended"
-        elif self._process is not None and await self._process.ended_within(within_s):
-            what = f"vLLM has ended ({ending(self._process.code or 0)})"
         else:
-            return None
+            if self._process is None or not await self._process.ended_within(within_s):
+                return None
+            what = f"vLLM has ended ({ending(self._process.code or 0)})"
         said = await asyncio.to_thread(log.reason, self._log)
         return ServerGone(f"{self._plan.spec}: {what}: {said[:300]} (log: {self._log})")
 
@@ -151,6 +153,15 @@ class Managed:
             + (f"\nwhat helps: {help_}" if help_ else "")
             + f"{others}\nthe end of its log, {self._log}:{log.end_of(self._log)}"
         )
+
+
+async def _ends_within(server: kept.Kept, seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while server.is_alive():
+        if time.monotonic() >= until:
+            return False
+        await asyncio.sleep(_LOOK_S)
+    return True
 
 
 def _free_port() -> int:

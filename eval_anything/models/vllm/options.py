@@ -32,7 +32,7 @@ _NAME = re.compile(r"[\w.-]+")
 
 
 class VLLMOptions(msgspec.Struct, frozen=True, kw_only=True):
-    python: Path | None = None
+    python: str | None = None
     """Interpreter of the environment that has vLLM; None: this one."""
     revision: str | None = None
     """Branch, tag or commit of a hub id; None: the default branch."""
@@ -50,7 +50,7 @@ class VLLMOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Share of each GPU's memory that the server takes; None: vLLM's default."""
     limit: str = ""
     """Most media in one request: image=4,video=1. None of a kind (audio=0) saves its memory."""
-    chat_template: Path | None = None
+    chat_template: str | None = None
     """A Jinja file in place of the checkpoint's chat template."""
     tool_parser: str | None = None
     """vLLM's parser of the model's tool calls (hermes, llama3_json ...); without one it has no tools."""

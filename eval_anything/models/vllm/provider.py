@@ -105,7 +105,7 @@ class VLLMModel(Model):
     @property
     def _template(self) -> Path | None:
         given = self.options.chat_template
-        return None if given is None else given.expanduser()
+        return None if given is None else Path(given).expanduser()
 
     def notes(self) -> tuple[str, ...]:
         return checkpoint.notes(*self._folder())

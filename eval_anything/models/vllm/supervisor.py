@@ -4,7 +4,7 @@ Run as: PYTHON -I supervisor.py LOG GRACE_S COMMAND...
 
 Stands between a run and its server, because nothing else ends a server when the run is killed with -9: then
 standard input, the run's end of a pipe, closes. The server gets SIGTERM, and when it has ended, or after
-GRACE_S seconds, whatever is left of it and of all that it has started SIGKILL. The same at SIGTERM and SIGINT.
+GRACE_S seconds, whatever is left of it and of all that it has started gets SIGKILL. The same at SIGTERM.
 
 A line "keep" on standard input leaves server and supervisor alone from then on, until the server ends or this
 process gets SIGTERM.

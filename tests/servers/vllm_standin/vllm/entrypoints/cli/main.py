@@ -1,5 +1,5 @@
-"""Does what `vllm serve` does as far as whoever starts it can tell: its command line, its log, its routes, the
-processes that it starts, the ways in which it fails. It computes nothing, and needs the standard library alone.
+"""Does what `vllm serve` does as far as whoever starts it can tell: its command line, its log, its routes,
+the processes that it starts, the ways in which it fails. It computes nothing; it needs no other package.
 
 How it behaves is read from `standin.json` in the checkpoint's folder:
 
@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 FAILURES = {
-    "memory": "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 24 GiB in all",
+    "memory": "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 24 GiB",
     "architecture": "ValueError: Model architectures ['NewModel'] are not supported for now.",
     "port": "OSError: [Errno 98] Address already in use",
 }
@@ -36,7 +36,9 @@ FAILURES = {
 
 def log(what: str, level: str = "INFO", who: str = "APIServer", pid: int = 0) -> None:
     stamp = time.strftime("%m-%d %H:%M:%S")
-    print(f"({who} pid={pid or os.getpid()}) {level} {stamp} [standin.py:1] {what}", flush=True)
+    line = f"({who} pid={pid or os.getpid()}) {level} {stamp} [standin.py:1] {what}\n"
+    sys.stdout.write(line)  # at once: several threads write
+    sys.stdout.flush()
 
 
 def arguments() -> argparse.Namespace:
@@ -50,7 +52,13 @@ def arguments() -> argparse.Namespace:
     valued += " max-lora-rank max-num-seqs"
     for name in valued.split():
         serve.add_argument(f"--{name}")
-    for name in ("enable-auto-tool-choice", "enable-lora", "disable-uvicorn-access-log", "enforce-eager"):
+    for name in (
+        "enable-auto-tool-choice",
+        "enable-lora",
+        "disable-uvicorn-access-log",
+        "enforce-eager",
+        "omni",
+    ):
         serve.add_argument(f"--{name}", action="store_true")
     return parser.parse_args()
 

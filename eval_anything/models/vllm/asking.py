@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
@@ -49,13 +47,13 @@ class Server:
         except (aiohttp.ClientError, OSError):  # a time-out is an OSError
             return False
 
-    async def check(self, name: str, modalities: Iterable[Modality]) -> None:
+    async def check(self, name: str, media: Mapping[Modality, dict[str, Any]]) -> None:
         """Raises UsageError where it is not vLLM, serves other models than `name`, asks for another key, or
-        does not take one of `modalities`."""
+        does not take one of `media`, parts of a message by what they are."""
         try:
             await self._check_name(name)
-            for modality in modalities:
-                await self._check_takes(name, modality)
+            for modality, item in media.items():
+                await self._check_takes(name, modality, item)
         except (aiohttp.ClientError, OSError) as fault:
             raise self._wrong(f"{type(fault).__name__}: {fault}; {_EXPECTED}") from None
 
@@ -71,11 +69,8 @@ class Server:
         if name not in served:
             raise self._wrong(f"it serves {', '.join(served) or 'nothing'}; expected {name}")
 
-    async def _check_takes(self, name: str, modality: Modality) -> None:
+    async def _check_takes(self, name: str, modality: Modality, item: dict[str, Any]) -> None:
         """By the route that counts tokens, which looks at media as the model would and generates nothing."""
-        if modality == "text":
-            return
-        item = await asyncio.to_thread(_smallest, modality)
         body = {"model": name, "messages": [{"role": "user", "content": [item]}]}
         status, reply = await self._ask("/tokenize", body, _ANSWER_S)
         said = server_message(reply)
@@ -96,24 +91,3 @@ class Server:
 
     def _wrong(self, what: str) -> UsageError:
         return UsageError(f"{self._spec}: the server at {self._root}: {what}")
-
-
-def _smallest(modality: Modality) -> dict[str, Any]:
-    """A part of a message that holds a medium, as small as models take them."""
-    import numpy as np
-    from PIL import Image
-
-    from eval_anything.media.convert import write_mp4, write_png, write_wav
-
-    if modality == "audio":
-        data = _base64(write_wav(np.zeros(16000, dtype=np.float32), 16000))
-        return {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}
-    if modality == "video":
-        video = _base64(write_mp4([np.zeros((64, 64, 3), dtype=np.uint8)] * 4, 2))
-        return {"type": "video_url", "video_url": {"url": f"data:video/mp4;base64,{video}"}}
-    image = _base64(write_png(Image.new("RGB", (64, 64))))
-    return {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{image}"}}
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()

@@ -7,15 +7,18 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from eval_anything.errors import ServerGone, UsageError
+from eval_anything.models.openai.faults import excerpt
 from eval_anything.models.vllm import kept, log
-from eval_anything.models.vllm.asking import Server
 from eval_anything.models.vllm.command import HOST
 from eval_anything.models.vllm.process import ServerProcess, ending
+
+if TYPE_CHECKING:
+    from eval_anything.models.vllm.asking import Server
 
 _LOOK_S = 0.05
 _TRIES = 3
@@ -53,7 +56,10 @@ class Managed:
         return f"http://{HOST}:{self._port}"
 
     @property
-    def server(self) -> Server:
+    def server(self) -> "Server":
+        # aiohttp takes a while to import: first when vLLM is starting, which takes longer.
+        from eval_anything.models.vllm.asking import Server
+
         return Server(self.root, self._plan.key, self._plan.spec)
 
     async def open(self, tell: Callable[[str], None]) -> None:
@@ -121,8 +127,8 @@ class Managed:
             if self._process is None or not await self._process.ended_within(within_s):
                 return None
             what = f"vLLM has ended ({ending(self._process.code or 0)})"
-        said = await asyncio.to_thread(log.reason, self._log)
-        return ServerGone(f"{self._plan.spec}: {what}: {said[:300]} (log: {self._log})")
+        said = excerpt(await asyncio.to_thread(log.reason, self._log), (self._plan.key,))
+        return ServerGone(f"{self._plan.spec}: {what}: {said} (log: {self._log})")
 
     async def close(self, keep: bool = False) -> str:
         """Stop a server that we started, or `keep` it; what to tell of one that is kept, else nothing."""
@@ -146,12 +152,13 @@ class Managed:
         return f"{self._plan.spec}: {self.root}/v1 is {server} (log: {self._log})"
 
     def _not_up(self, what: str) -> UsageError:
-        said, help_ = log.reason(self._log), log.advice(self._log)
+        said, help_ = excerpt(log.reason(self._log), (self._plan.key,)), log.advice(self._log)
+        end = log.end_of(self._log).replace(self._plan.key, "[key]")
         others = "".join(f"\nstill running: {server}" for server in kept.running())
         return UsageError(
-            f"{self._plan.spec}: {what}: {said[:300]}"
+            f"{self._plan.spec}: {what}: {said}"
             + (f"\nwhat helps: {help_}" if help_ else "")
-            + f"{others}\nthe end of its log, {self._log}:{log.end_of(self._log)}"
+            + f"{others}\nthe end of its log, {self._log}:{end}"
         )
 
 

@@ -7,7 +7,7 @@ import functools
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -22,11 +22,10 @@ from eval_anything.models.openai.provider import OpenAIModel, OpenAIOptions
 from eval_anything.models.vllm import kept, served
 from eval_anything.models.vllm.command import command, surroundings
 from eval_anything.models.vllm.installed import find_vllm
+from eval_anything.models.vllm.managed import Managed, Plan
 from eval_anything.models.vllm.options import TRANSPORT, VLLMOptions, adapters, further, limits
+from eval_anything.models.vllm.samples import smallest
 from eval_anything.values import Capabilities, Request, Response
-
-if TYPE_CHECKING:
-    from eval_anything.models.vllm.managed import Managed, Plan
 
 _ENDING_S = 1.0
 """How long after a broken connection a server's process may take to be gone."""
@@ -71,7 +70,16 @@ class VLLMModel(Model):
         return key
 
     def secrets(self) -> tuple[str, ...]:
-        return (self._key,)
+        return self._access().secrets
+
+    def _access(self, *urls: str) -> Access:
+        return Access(
+            addresses=tuple(address for url in urls for address in parse_addresses(url)),
+            key=self._key,
+            key_variable="",
+            own=False,
+            given=True,
+        )
 
     def _folder(self) -> tuple[Path, str]:
         """Of configuration and processor, and the hub commit. Raises UsageError where it cannot be had."""
@@ -113,15 +121,15 @@ class VLLMModel(Model):
     async def start(self, context: ModelContext) -> None:
         """Raises UsageError (MissingExtra) where vLLM is missing or too old, and, with the end of its log,
         where the server does not come up or serves something else."""
-        # aiohttp takes a while to import, and listing providers must not wait for it.
-        from eval_anything.models.vllm.managed import Managed
-
         await super().start(context)
         capabilities = self.capabilities()
+        asked = capabilities.inputs if capabilities.chat else ()
         self._managed = Managed(await asyncio.to_thread(self._plan))
         try:
-            await self._managed.open(context.tell)
-            await self._managed.server.check(self._name, capabilities.inputs if capabilities.chat else ())
+            _, media = await asyncio.gather(
+                self._managed.open(context.tell), asyncio.to_thread(smallest, asked)
+            )
+            await self._managed.server.check(self._name, media)
             self._asked = self._client(self._managed.root, capabilities)
             await self._asked.start(context)
         except BaseException:
@@ -129,9 +137,7 @@ class VLLMModel(Model):
             raise
         context.tell(f"{self._spec}: ready")
 
-    def _plan(self) -> "Plan":
-        from eval_anything.models.vllm.managed import Plan
-
+    def _plan(self) -> Plan:
         python, _ = find_vllm(self.options.python, self.options.omni, self._spec)
         folder, commit = self._folder()
         return Plan(
@@ -166,8 +172,7 @@ class VLLMModel(Model):
             tools=capabilities.tools,
             voice=self.options.voice,
         )
-        access = Access(addresses=parse_addresses(url), key=self._key, key_variable="", own=False, given=True)
-        return _Served(self._name, client, access)
+        return _Served(self._name, client, self._access(url))
 
     async def generate(self, request: Request) -> Response:
         if self._managed is None or self._asked is None:

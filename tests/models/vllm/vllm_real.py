@@ -23,12 +23,24 @@ from tiny_models import tiny_llama, tiny_qwen2_vl
 from vllm_lab import are_gone, processes
 
 from eval_anything import options
-from eval_anything.errors import BadRequest, ServerGone, UsageError
+from eval_anything.errors import BadRequest, ServerFault, ServerGone, UsageError
 from eval_anything.media.store import ArtifactStore
-from eval_anything.models.base import ModelContext
+from eval_anything.models.base import Model, ModelContext
+from eval_anything.models.hf.provider import HFModel, HFOptions
 from eval_anything.models.vllm.options import VLLMOptions
 from eval_anything.models.vllm.provider import VLLMModel
-from eval_anything.values import Audio, Image, Message, Params, Part, Request, Response, Text, Video
+from eval_anything.values import (
+    Audio,
+    Image,
+    Likelihood,
+    Message,
+    Params,
+    Part,
+    Request,
+    Response,
+    Text,
+    Video,
+)
 
 PYTHON = os.environ["VLLM_PYTHON"]
 ALWAYS = {"python": PYTHON, "max_model_len": "1024", "start_s": "600", "args": "--enforce-eager"}
@@ -80,7 +92,7 @@ def question(*parts: Part, **params: Any) -> Request:
     return Request(messages=(Message("user", (Text("what is this?"), *parts)),), params=given)
 
 
-def test_text_image_video_tools_and_likelihoods(seeing: Path, tmp_path: Path) -> None:
+def test_text_image_video_and_tools(seeing: Path, tmp_path: Path) -> None:
     store = ArtifactStore(tmp_path)
     image = Image(store.add_bytes(png(), "image"))
     video = Video(store.add_bytes(mp4(), "video"))
@@ -104,7 +116,6 @@ def test_text_image_video_tools_and_likelihoods(seeing: Path, tmp_path: Path) ->
             assert again.text == seen.text
             called = await asked.generate(_with_tool())
             assert [(call.name, call.arguments) for call in called.tool_calls] == [("draw", '{"p": "x"}')]
-            await _check_likelihoods(asked)
 
     asyncio.run(go())
     assert not processes(str(seeing))
@@ -117,21 +128,32 @@ def _with_tool() -> Request:
     return Request(messages=asked.messages, params=asked.params, tools=(TOOL,))
 
 
-async def _check_likelihoods(asked: VLLMModel) -> None:
-    """The log-probability of a text is the sum of those of its pieces, each after what comes before."""
+async def _likelihood(asked: Model, prompt: str, text: str) -> Likelihood:
+    messages = (Message("user", (Text(prompt),)),)
+    response = await asked.generate(Request(messages=messages, plain=True, continuation=text))
+    assert response.likelihood is not None
+    return response.likelihood
 
-    async def score(prompt: str, text: str) -> Response:
-        messages = (Message("user", (Text(prompt),)),)
-        return await asked.generate(Request(messages=messages, plain=True, continuation=text))
 
-    both, first, second = [
-        (await score(prompt, text)).likelihood
-        for prompt, text in (("the image", " red"), ("the image", " r"), ("the image r", "ed"))
-    ]
-    assert both is not None and first is not None and second is not None
-    assert both.tokens >= 1
-    assert both.logprob < 0
-    assert first.logprob < 0
+def test_log_probabilities_and_answers_are_those_of_the_model_in_process(
+    reading: Path, tmp_path: Path
+) -> None:
+    store = ArtifactStore(tmp_path)
+    served = model(reading, dtype="float32")
+    ours = HFModel(str(reading), HFOptions(dtype="float32"))
+
+    async def go() -> None:
+        await ours.start(ModelContext(store=store))
+        async with up(served, store):
+            for prompt, text in (("the image", " red"), ("yes or no?", " blue sound")):
+                theirs, expected = [await _likelihood(m, prompt, text) for m in (served, ours)]
+                assert theirs.tokens == expected.tokens
+                assert theirs.logprob == pytest.approx(expected.logprob, abs=0.01)
+            answers = [(await m.generate(question())).text for m in (served, ours)]
+            assert answers[0] == answers[1]
+        await ours.stop()
+
+    asyncio.run(go())
 
 
 def run(folder: Path, task: str, out: Path, *more: str, n: int = 8) -> list[str]:
@@ -192,7 +214,7 @@ async def _until_gone(ask: Callable[[], Coroutine[Any, Any, Response]]) -> None:
         except ServerGone as fault:
             assert "vLLM has ended" in str(fault) and "died unexpectedly" in str(fault)
             return
-        except Exception:
+        except ServerFault:
             await asyncio.sleep(0.1)
     pytest.fail("nobody noticed")
 

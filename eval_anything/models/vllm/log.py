@@ -18,14 +18,17 @@ _STAGES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"Starting vLLM (API )?server|Started server process"), "beginning to listen"),
 )
 # What stands before a message: "(EngineCore_0 pid=7) ERROR 11-21 09:08:07 [core.py:708] ".
-_PREFIX = re.compile(r"^(\(\w[^)]*\) ?)?((DEBUG|INFO|WARNING|ERROR) \d\d-\d\d \d\d:\d\d:\d\d \[[^]]*\] ?)?")
+_PREFIX = re.compile(
+    r"^(\(\w[^)]*\) ?)?((?P<level>DEBUG|INFO|WARNING|ERROR) \d\d-\d\d \d\d:\d\d:\d\d \[[^]]*\] ?)?"
+)
 _FAULT = re.compile(
     r"^([A-Za-z_][\w.]*\.)?[A-Z]\w*(Error|Exception|Interrupt|Exit)\b(: |$)"
-    r"|^\S.*\berror: |.* died unexpectedly"
+    r"|^\S.*\berror: |^Value error, |.* died unexpectedly"
 )
 # Say only that something went wrong elsewhere, or follow from it.
 _INDIRECT = re.compile(
     r"See (root cause above|stack trace)|EngineDeadError|EngineCore (encountered|failed)|: cancelled$"
+    r"|validation errors? for "
 )
 # Follow every end, or are long and for vLLM's own developers.
 _NOISE = re.compile(
@@ -99,21 +102,30 @@ def end_of(path: Path) -> str:
 
 def reason(path: Path) -> str:
     """The line of a log that says best why the server ended: its last error, else its last line."""
-    lines = [_PREFIX.sub("", line).strip() for line in _lines(path)]
-    faults = [line for line in lines if _FAULT.match(line)]
+    faults, lines = _faults(path)
     direct = [line for line in faults if not _INDIRECT.search(line)]
-    return (direct or faults or [line for line in lines if line] or ["its log says nothing"])[-1]
+    return (direct or faults or lines or ["its log says nothing"])[-1]
 
 
 def advice(path: Path) -> str:
     """What to do about the failure that a log tells of; empty where nothing is known to help."""
-    said = [reason(path)]
-    said += [line for line in _lines(path) if _FAULT.match(_PREFIX.sub("", line))]
-    for line in said:
+    for line in (reason(path), *_faults(path)[0]):
         for pattern, words in _ADVICE:
             if pattern.search(line):
                 return words
     return ""
+
+
+def _faults(path: Path) -> tuple[list[str], list[str]]:
+    """The lines that tell of errors, and all lines; without what stands before each message."""
+    faults, lines = [], []
+    for line in map(str.strip, _lines(path)):
+        prefix = _PREFIX.match(line)
+        said = line if prefix is None else line[prefix.end() :].strip()
+        lines += [said] if said else []
+        if _FAULT.match(said) and (prefix is None or prefix["level"] in (None, "ERROR")):
+            faults.append(said)
+    return faults, lines
 
 
 def port_was_taken(path: Path) -> bool:

@@ -54,7 +54,7 @@ FAILED = [
     ("RuntimeError: Failed to infer device type, please set the environment variable", "nvidia-smi"),
     ("ValueError: Model architectures ['X'] are not supported for now.", "newer one"),
     (
-        "ValueError: User-specified max_model_len (9999) is greater than the derived max_model_len (4096)",
+        "Value error, User-specified max_model_len (9999) is greater than the derived max_model_len (4096)",
         "smaller",
     ),
     ("ValueError: something that nobody has seen before", ""),
@@ -64,7 +64,9 @@ FAILED = [
 @pytest.mark.parametrize(("line", "helps"), FAILED)
 def test_known_failures_come_with_what_helps(line: str, helps: str, written: Path) -> None:
     follows = "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}"
-    written.write_text(f"INFO 11-25 22:26:19 [a.py:1] OSError: [Errno 24] can come\n{line}\n{follows}\n")
+    before = "INFO 11-25 22:26:19 [a.py:1] OSError: [Errno 24] can come"
+    wrapped = "pydantic_core._pydantic_core.ValidationError: 1 validation error for ModelConfig"
+    written.write_text(f"{before}\n{wrapped}\n  {line}\n{follows}\n")
     assert log.reason(written) == line.rpartition("[core.py:1] ")[2]
     assert helps in log.advice(written)
     assert bool(helps) == bool(log.advice(written))

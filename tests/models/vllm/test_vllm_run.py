@@ -73,15 +73,14 @@ def test_a_run_starts_its_server_and_stops_it(lab: Lab) -> None:
     done = lab.run()
     assert done.returncode == 0, done.stderr
     assert [row.response.state for row in lab.rows()] == ["ok"] * 12
-    for stage in ("starting vLLM, log: ", "loading weights", "ready"):
-        assert stage in done.stderr
+    assert re.search(r"starting vLLM, log: .*\n(.*\n)*.*: ready ", done.stderr)
     log = Path(done.stderr.split("log: ")[1].split()[0])
     assert "Application startup complete" in log.read_text()
     assert not lab.servers()
 
 
 def test_no_key_is_in_process_lists_logs_or_the_run(lab: Lab, home: Path) -> None:
-    checkpoint(lab.folder / "m", load_s=1.0)
+    checkpoint(lab.folder / "m", load_s=2.0)
     with subprocess.Popen(lab.command(), stderr=subprocess.PIPE, text=True) as process:
         lines: list[str] = []
         while not (found := lab.servers()) or len(found) < 4:

@@ -105,7 +105,7 @@ def test_text_image_video_and_tools(seeing: Path, tmp_path: Path) -> None:
     async def go() -> None:
         async with up(asked, store) as told:
             assert "ready" in told[-1]
-            assert any("loading weights" in line for line in told)
+            assert len(set(told)) > 2, "how far it is"
             text, seen, watched = [
                 await asked.generate(question(*parts)) for parts in ((), (image,), (video,))
             ]

@@ -17,6 +17,7 @@ EvalAnythingError
     |-- ServerFault            5xx
     |-- GarbageReply           the server answered something that is not the protocol
     |-- BadRequest             4xx: the same request would fail again
+    |-- ServerGone             the server that was started for the run has ended
     `-- Forbidden              401, 403: every request would fail; stops the run
 """
 
@@ -112,6 +113,12 @@ class BadRequest(ModelError):
     """The server refused the request as malformed (4xx); sending it again cannot help."""
 
     kind = "bad_request"
+
+
+class ServerGone(ModelError):
+    """The server that was started for this run has ended: nobody is left to ask. Told with its log's end."""
+
+    kind = "transport"
 
 
 class Forbidden(ModelError):

@@ -14,6 +14,7 @@ EXAMPLES = """  eval-anything run --model fake/echo --tasks amu --data synthetic
   eval-anything run --model openai/gpt-4o --tasks amu --judge openai/gpt-4o-2024-08-06
   eval-anything run --model openai/my-model --base-url http://localhost:8000/v1 --tasks amu \\
       --judge openai/judge -J base_url=http://localhost:8001/v1 --out runs/my-model
+  eval-anything run --model vllm/Qwen/Qwen2-VL-7B-Instruct --tasks amu -M tensor_parallel=2 --keep-server
   eval-anything run --model hf/path/to/checkpoint --tasks amu -M batch_size=16 --mask audio
   eval-anything run --model replay/responses.jsonl --tasks amu --data path/to/EvalAnything-AMU
   eval-anything run --model openai/gpt-4.1 --tasks amg_selection --agent native \\
@@ -88,6 +89,11 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
     options = parser.add_argument_group("options of the parts")
     options.add_argument("--base-url", metavar="URL", help="the model's server; short for -M base_url=URL")
+    options.add_argument(
+        "--keep-server",
+        action="store_true",
+        help="leave the model's vLLM server running for the next run; short for -M keep_server=true",
+    )
     options.add_argument("-M", action="append", default=[], metavar="KEY=VALUE", help="option of the model")
     options.add_argument(
         "-J", action="append", default=[], metavar="[TASK:]KEY=VALUE", help="option of the judge"
@@ -203,6 +209,8 @@ def config_of(args: argparse.Namespace) -> Any:
         values[name] = {**options, **pairs(flag, getattr(args, flag[1]))}
     if args.base_url:
         values["model_options"]["base_url"] = args.base_url
+    if args.keep_server:
+        values["model_options"]["keep_server"] = True
     if args.judge:
         values["judge"] = _judges(args.judge)
     if args.profile:

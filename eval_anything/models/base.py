@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,6 +19,10 @@ class NoOptions(msgspec.Struct, frozen=True):
     """For components without options of their own."""
 
 
+def nobody(said: str) -> None:
+    """Where nobody watches."""
+
+
 class ModelContext(msgspec.Struct, frozen=True):
     """What a run lends to a model while it is open."""
 
@@ -27,6 +32,8 @@ class ModelContext(msgspec.Struct, frozen=True):
     """How many `generate` calls the run will have in flight at most."""
     timeout_s: float = 600.0
     """How long one request may take."""
+    tell: Callable[[str], None] = nobody
+    """Shows how far a start is that takes long, in a few words: "loading weights, 40 %"."""
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):

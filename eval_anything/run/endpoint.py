@@ -20,7 +20,7 @@ from eval_anything.errors import (
     UnknownName,
 )
 from eval_anything.media.store import ArtifactStore
-from eval_anything.models.base import Model, ModelContext
+from eval_anything.models.base import Model, ModelContext, nobody
 from eval_anything.options import option_names, split
 from eval_anything.registry import Plugins
 from eval_anything.run.limiter import Limiter
@@ -84,13 +84,19 @@ class Endpoint:
             **self.model.identity(),
         }
 
-    async def start(self, store: ArtifactStore, cache: ResponseCache | None = None) -> None:
+    async def start(
+        self,
+        store: ArtifactStore,
+        cache: ResponseCache | None = None,
+        tell: Callable[[str], None] = nobody,
+    ) -> None:
+        """`tell`: shows how far a start is that takes long."""
         self.cache = cache
         # Transport options too: two servers may serve different weights under one name.
         known = {**self.identity(), "all_options": msgspec.to_builtins(self.model.options)}
         self._identity_key = msgspec.json.encode(known, order="deterministic")
         await self.model.start(
-            ModelContext(store=store, concurrency=self.places, timeout_s=self.options.timeout_s)
+            ModelContext(store=store, concurrency=self.places, timeout_s=self.options.timeout_s, tell=tell)
         )
 
     async def stop(self) -> None:

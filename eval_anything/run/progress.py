@@ -54,6 +54,34 @@ class Display(abc.ABC):
             print(self.line(), file=self.stream, flush=True)
 
 
+class Starting(Display):
+    """How far a model's start is. Shows nothing where no model tells anything; what one tells of its end, as
+    a line."""
+
+    def __init__(self, stream: TextIO | None = sys.stderr) -> None:
+        super().__init__(stream)
+        self._said = ""
+        self._over = False
+
+    def tell(self, said: str) -> None:
+        """`said` is shown until something else is; another stage, the words up to a comma, at once."""
+        if not self._said and not self._over:
+            super().__enter__()
+        before, self._said = self._said, said
+        self.changed(now=before.partition(",")[0] != said.partition(",")[0])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if self._live is not None:  # elsewhere its last line stands there already
+            super().__exit__(*raised)
+        self._live, self._over = None, True
+
+    def line(self) -> str:
+        return self._said if self._over else f"{self._said} ({duration(time.monotonic() - self.began)})"
+
+
 class Progress(Display):
     """Counts samples and errors, and shows what is spent."""
 

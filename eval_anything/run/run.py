@@ -27,7 +27,7 @@ from eval_anything.run.config import RunConfig
 from eval_anything.run.descriptors import allow_sockets
 from eval_anything.run.directory import planned, prepare, secrets
 from eval_anything.run.pipeline import Pipeline
-from eval_anything.run.progress import Progress
+from eval_anything.run.progress import Progress, Starting
 from eval_anything.stores.cache import ResponseCache
 from eval_anything.stores.journal import Finished, Journal
 from eval_anything.stores.manifest import Manifest
@@ -117,9 +117,10 @@ async def _work(parts: Parts, manifest: Manifest, folder: Path, stream: TextIO |
     with Journal(journal_path, secrets(parts)) as journal:
         finished = Finished(journal_path, fingerprints)
         try:
-            for endpoint in parts.endpoints:
-                started.append(endpoint)
-                await endpoint.start(store, cache)
+            with Starting(stream) as starting:
+                for endpoint in parts.endpoints:
+                    started.append(endpoint)
+                    await endpoint.start(store, cache, starting.tell)
             loop = asyncio.get_running_loop()
             loop.call_later(_LOAD_AFTER_S, loop.run_in_executor, None, _load_for_later)
             with Progress(total, stream, finished.spent) as progress:

@@ -1,6 +1,6 @@
 import io
 
-from eval_anything.run.progress import Progress
+from eval_anything.run.progress import Progress, Starting
 from eval_anything.values import Response, Score, Spent, Usage
 
 DONE = Score(value=1.0, state="scored")
@@ -49,3 +49,38 @@ def test_a_model_that_changes_is_told_at_once() -> None:
             spent.add("t", "model", Usage(served={"openai/m": {name: 1}}))
             progress.responded(Response())
         assert stream.getvalue().count("openai/m (model) changed under way") == 1
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_start_is_told_stage_by_stage_where_nobody_watches() -> None:
+    stream = io.StringIO()
+    with Starting(stream) as starting:
+        for said in ("m: loading weights, 0 %", "m: loading weights, 50 %", "m: ready", "m: ready"):
+            starting.tell(said)
+    starting.tell("m: left a server")
+    assert [line.partition(" (")[0] for line in stream.getvalue().splitlines()] == [
+        "m: loading weights, 0 %",
+        "m: ready",
+        "m: left a server",
+    ]
+
+
+def test_a_start_is_one_live_line_on_a_terminal_and_its_end_stays() -> None:
+    stream = Terminal()
+    with Starting(stream) as starting:
+        starting.tell("m: loading weights, 0 %")
+        starting.tell("m: ready")
+    assert "m: ready (" in stream.getvalue().splitlines()[-1]
+    starting.tell("m: left a server")
+    assert stream.getvalue().endswith("\nm: left a server\n")
+
+
+def test_a_start_of_which_nothing_is_told_shows_nothing() -> None:
+    for stream in (io.StringIO(), Terminal()):
+        with Starting(stream):
+            pass
+        assert stream.getvalue() == ""

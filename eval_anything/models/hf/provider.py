@@ -79,16 +79,13 @@ class HFModel(Model):
         folder, commit = self.folder(weights=False)
         load.libraries()
         dtype = load.resolve_dtype(self.options.dtype, load.resolve_device(self.options.device))
-        which = {"commit": commit} if commit else {"checkpoint": checkpoint.digest(folder)[0]}
+        which = checkpoint.identity(folder, commit)
         given = load.read_template(self._template)
         template = {} if given is None else {"chat_template": hashlib.sha256(given.encode()).hexdigest()}
         return {**which, **template, "dtype": dtype}
 
     def notes(self) -> tuple[str, ...]:
-        folder, commit = self.folder(weights=False)
-        if commit or checkpoint.digest(folder)[1]:
-            return ()
-        return ("the checkpoint hash is of a sample of the weights (above 4 GB not all of them are read)",)
+        return checkpoint.notes(*self.folder(weights=False))
 
     async def start(self, context: ModelContext) -> None:
         await super().start(context)

@@ -41,6 +41,7 @@ class VLLMModel(Model):
     """A checkpoint, a folder or a hub id, behind a vLLM server that is started, and stopped at the end."""
 
     provider = "vllm"
+    local = True
     Options = VLLMOptions
     transport_options = TRANSPORT
 

@@ -1,14 +1,19 @@
 """Rate limits by a clock of their own: exact, and without waiting."""
 
 import asyncio
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
+from servers.openai_server import OpenAIServer, in_thread
 
 from eval_anything.errors import UsageError
 from eval_anything.models.base import Account, Model, NoOptions
+from eval_anything.run.config import make_config
 from eval_anything.run.endpoint import Endpoint, EndpointOptions
 from eval_anything.run.rates import Rates, share_rates
+from eval_anything.run.run import run
 from eval_anything.values import Capabilities, Message, Params, Request, Response, Text, Usage
 
 ASKED = Request(messages=(Message("user", (Text("x" * 40),)),), params=Params(max_tokens=90))
@@ -151,3 +156,27 @@ def test_an_endpoint_waits_for_its_rates_before_each_attempt(tmp_path: Any) -> N
 
     assert {response.state for response in asyncio.run(go())} == {"ok"}
     assert clock.now == pytest.approx(103.0)
+
+
+def test_a_run_keeps_to_the_limit_with_model_and_judge_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_KEY", "sk-some-key-0123456789")
+    with in_thread(OpenAIServer("Rating: [[5]]")) as server:
+        at = {"base_url": server.url, "api_key_env": "SOME_KEY"}
+        asked = make_config(
+            {
+                "model": "openai/m",
+                "tasks": ["amu"],
+                "data": "synthetic:n=12",
+                "model_options": {**at, "rpm": 2400},
+                "judge": "openai/j",
+                "judge_options": at,
+                "out": str(tmp_path / "run"),
+            }
+        )
+        began = time.monotonic()
+        results = run(asked, None).results
+        assert server.count == 24
+        assert time.monotonic() - began > 23 * 60 / 2400 - 0.1
+    assert results.tasks[0].counts.scored == 12

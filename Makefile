@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench test-audiocraft clean
+.PHONY: demo test lint bench test-audiocraft test-vllm clean
 
 demo: $(READY)  ## the main job, offline: a small omni model on AMU, and as an agent with media tools on AMG
 	$(BIN)/eval-anything run --model embedded/omni --agent text-protocol --tasks amu,amg --data synthetic:n=48 -M max_tokens=256 --seed 0
@@ -35,6 +35,10 @@ bench: $(READY)  ## prints tables; each script says what is in its own
 test-audiocraft: $(READY)  ## AudioGen and MusicGen's own code, in an environment of its own (1.5 GB, minutes)
 	$(BIN)/eval-anything tools build-audiocraft --dir .audiocraft
 	AUDIOCRAFT_PYTHON=$(CURDIR)/.audiocraft/bin/python $(BIN)/python -m pytest tests/agents/media/audiocraft_real.py
+
+test-vllm: $(READY)  ## the managed server with vLLM itself on a CPU with AVX512, in an environment of its own (3.5 GB, minutes)
+	$(BIN)/python tests/models/vllm/build_environment.py .vllm
+	VLLM_PYTHON=$(CURDIR)/.vllm/bin/python $(BIN)/python -m pytest tests/models/vllm/vllm_real.py
 
 # torch first and by its exact version: a newer one may bring gigabytes of packages for GPUs that are not there.
 $(READY): pyproject.toml plugins/train/pyproject.toml constraints.txt

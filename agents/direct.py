@@ -18,9 +18,13 @@ class DirectAgent(Agent):
 
     name = "none"
     summary = "the model's own media output, in one request"
+    asks_once = True
 
     def outputs(self, model: Capabilities, tools: tuple[Modality, ...]) -> tuple[Modality, ...]:
         return model.outputs
+
+    def check(self, model: Capabilities, label: str) -> None:
+        """Whatever the model gives is taken; whether the task needs more is looked at by the run."""
 
     async def respond(
         self, request: Request, model: "Endpoint", tools: Mapping[Modality, "MediaTool"]

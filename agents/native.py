@@ -33,6 +33,7 @@ class NativeAgent(Agent):
         return {"prompts": self._prompts.digest()}
 
     def check(self, model: Capabilities, label: str) -> None:
+        super().check(model, label)
         if not model.tools:
             raise UsageError(
                 f"agent native: {label} cannot call tools; --agent text-protocol needs no tool calling"

@@ -40,6 +40,7 @@ class TextProtocolAgent(Agent):
 
     name = "text-protocol"
     summary = "one reply with an instruction for each tool, in the paper's text form"
+    asks_once = True
     Options = TextProtocolOptions
 
     def __init__(self, options: TextProtocolOptions) -> None:

@@ -64,6 +64,7 @@ class Transcript:
             usage=sum((reply.usage for reply in self._replies), Usage()),
             finish_reason=stopped or (last.finish_reason if last is not None else ""),
             model=last.model if last is not None else "",
+            system_fingerprint=last.system_fingerprint if last is not None else "",
             seconds=time.monotonic() - self._began,
             cached=not tool_usage.requests and all(reply.cached for reply in self._replies),
             selected=tuple(m for m in MODALITIES if m in set(selected) & set(asked)),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
+from eval_anything.errors import UsageError
 from eval_anything.models.base import NoOptions
 from eval_anything.values import Capabilities, Modality, Request, Response
 
@@ -27,6 +28,8 @@ class Agent(abc.ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     Options: ClassVar[type[msgspec.Struct]] = NoOptions
+    asks_once: ClassVar[bool] = False
+    """Whether an answer takes one request to the model, and at most one medium of each kind."""
 
     def __init__(self, options: Any) -> None:
         self.options = options
@@ -35,8 +38,14 @@ class Agent(abc.ABC):
         """What answers can hold, given the model's capabilities and the modalities of the tools."""
         return ("text", *tools)
 
-    def check(self, model: Capabilities, label: str) -> None:  # noqa: B027 - most agents can use any model
-        """Raises UsageError where the model cannot be used with this agent (no tool calling, say)."""
+    def check(self, model: Capabilities, label: str) -> None:
+        """Raises UsageError where the model cannot be used with this agent (no words, no tool calling)."""
+        if "text" not in model.outputs:
+            made = model.outputs[0]
+            raise UsageError(
+                f"agent {self.name}: {label} makes {', '.join(model.outputs)} and no words, which tools are"
+                f" called by; it can be a tool itself (-A {made}={label})"
+            )
 
     def identity(self) -> dict[str, Any]:
         """What decides its answers besides name and options: prompt hashes."""

@@ -10,12 +10,14 @@ EvalAnythingError
 |-- MediaError                 one media file cannot be used (costs one sample)
 |-- StorageError               the run's own files cannot be written
 |-- BudgetExceeded             too many errors: the run ended early (exit code 3)
+|-- LimitReached               --max-cost or --max-total-tokens: likewise
 `-- ModelError                 one request failed; `kind` says how, `retryable` whether to try again
     |-- TransportFault         connection refused, reset, timed out
     |-- RateLimited            429, 503: slow down; may carry `retry_after`
     |-- ServerFault            5xx
     |-- GarbageReply           the server answered something that is not the protocol
     |-- BadRequest             4xx: the same request would fail again
+    |-- ServerGone             the server that was started for the run has ended
     `-- Forbidden              401, 403: every request would fail; stops the run
 """
 
@@ -64,6 +66,10 @@ class BudgetExceeded(EvalAnythingError):
     """The share of failed samples passed the error budget; finished work is kept."""
 
 
+class LimitReached(EvalAnythingError):
+    """The run may spend no more; finished work is kept."""
+
+
 class ModelError(EvalAnythingError):
     """A request failed. Subclasses say how; `kind` is what the journal records."""
 
@@ -107,6 +113,12 @@ class BadRequest(ModelError):
     """The server refused the request as malformed (4xx); sending it again cannot help."""
 
     kind = "bad_request"
+
+
+class ServerGone(ModelError):
+    """The server that was started for this run has ended: nobody is left to ask. Told with its log's end."""
+
+    kind = "transport"
 
 
 class Forbidden(ModelError):

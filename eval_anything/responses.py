@@ -20,6 +20,7 @@ from eval_anything.judge import Case
 from eval_anything.media.store import ArtifactStore
 from eval_anything.models.base import NoOptions
 from eval_anything.registry import Plugins
+from eval_anything.run.accounts import settle
 from eval_anything.run.assembly import Parts, TaskParts
 from eval_anything.run.config import make_config
 from eval_anything.run.directory import planned, prepare, resumed
@@ -43,6 +44,9 @@ class RespondOptions(TypedDict, total=False):
     concurrency: int
     cache: str | Path | None
     error_budget: float
+    max_cost: float | None
+    max_total_tokens: int | None
+    prices: str | Path | None
     include: Sequence[str | Path]
     outputs: Sequence[Modality]
     """What answers may hold; text alone by default."""
@@ -219,6 +223,7 @@ def _assembled(model: str, task: _Asked, options: Mapping[str, Any]) -> Parts:
         Plugins(config.include), config.model, config.model_options, config.concurrency, "model_options"
     )
     task.check(endpoint.capabilities(), endpoint.label)
+    settle((endpoint,), config)
     item = TaskParts(
         task=task,
         dataset=task.open(DataSource(kind="path")),

@@ -368,3 +368,11 @@ def test_a_model_in_process_is_not_held_afterwards(tmp_path: Path) -> None:
         model_options={"device": "cpu"},
     )
     assert held() == before
+
+
+def test_a_limit_on_tokens_ends_it_and_a_larger_one_goes_on(tmp_path: Path) -> None:
+    samples = [Sample(id=str(n), messages=(Message("user", (Text("a question " * 4),)),)) for n in range(9)]
+    with pytest.raises(EvalAnythingError, match="--max-total-tokens 100"):
+        eval_anything.respond("fake/echo", samples, out=tmp_path / "asked", max_total_tokens=100)
+    whole = eval_anything.respond("fake/echo", samples, out=tmp_path / "asked", max_total_tokens=10_000)
+    assert len(whole) == 9

@@ -351,3 +351,89 @@ def tiny_janus(folder: Path) -> Path:
         chat_template=tokenizer.chat_template,
     ).save_pretrained(folder)  # fmt: skip
     return folder
+
+
+def tiny_vits(folder: Path) -> Path:
+    """VITS with two voices, at 16 kHz."""
+    _seeded()
+    from transformers import VitsConfig, VitsModel, VitsTokenizer
+
+    letters = "abcdefghijklmnopqrstuvwxyz "
+    (folder / "vocab.json").write_text(json.dumps({"<pad>": 0, **{c: i + 1 for i, c in enumerate(letters)}}))
+    tokenizer = VitsTokenizer(str(folder / "vocab.json"), unk_token="<pad>", phonemize=False)
+    VitsModel(
+        VitsConfig(
+            vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, ffn_dim=16,
+            flow_size=16, spectrogram_bins=8, num_speakers=2, speaker_embedding_size=4, sampling_rate=16000,
+            upsample_initial_channel=16, upsample_rates=[4, 4], upsample_kernel_sizes=[8, 8],
+            resblock_kernel_sizes=[3], resblock_dilation_sizes=[[1, 3]], prior_encoder_num_flows=1,
+            prior_encoder_num_wavenet_layers=1, posterior_encoder_num_wavenet_layers=1,
+            duration_predictor_num_flows=2, duration_predictor_filter_channels=16,
+            depth_separable_num_layers=1, wavenet_dilation_rate=1,
+        )
+    ).save_pretrained(folder)  # fmt: skip
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def tiny_bark(folder: Path) -> Path:
+    """Bark, at 8 kHz, 20 semantic tokens at most."""
+    _seeded()
+    from transformers import (
+        BarkCoarseConfig,
+        BarkConfig,
+        BarkFineConfig,
+        BarkModel,
+        BarkProcessor,
+        BarkSemanticConfig,
+        EncodecConfig,
+    )
+    from transformers.models.bark.generation_configuration_bark import (
+        BarkCoarseGenerationConfig,
+        BarkFineGenerationConfig,
+        BarkGenerationConfig,
+        BarkSemanticGenerationConfig,
+    )
+
+    tokenizer = _t5_tokenizer()
+    layers: dict[str, Any] = {"hidden_size": 16, "num_layers": 1, "num_heads": 2, "block_size": 512}
+    semantic, codebook = 60, 16
+    text, coarse = len(tokenizer), semantic + 2 * codebook + 2
+    config = BarkConfig(
+        semantic_config=BarkSemanticConfig(
+            **layers, input_vocab_size=semantic + text + 3, output_vocab_size=semantic + text + 3
+        ).to_dict(),
+        coarse_acoustics_config=BarkCoarseConfig(
+            **layers, input_vocab_size=coarse, output_vocab_size=coarse
+        ).to_dict(),
+        fine_acoustics_config=BarkFineConfig(
+            **layers, input_vocab_size=codebook + 1, output_vocab_size=codebook + 1, n_codes_total=8,
+            n_codes_given=1,
+        ).to_dict(),
+        codec_config=EncodecConfig(
+            sampling_rate=8000, num_filters=2, hidden_size=8, codebook_size=codebook, codebook_dim=8,
+            upsampling_ratios=[4, 4], num_lstm_layers=1, target_bandwidths=[16.0], num_residual_layers=1,
+        ).to_dict(),
+    )  # fmt: skip
+    model = BarkModel(config)
+    for layer in model.codec_model.quantizer.layers:
+        layer.codebook.embed.normal_()
+    model.save_pretrained(folder)
+    generation = BarkGenerationConfig.from_sub_model_configs(
+        BarkSemanticGenerationConfig(
+            max_new_tokens=20, semantic_vocab_size=semantic, eos_token_id=semantic,
+            text_encoding_offset=semantic, text_pad_token=semantic + text,
+            semantic_infer_token=semantic + text + 1, semantic_pad_token=semantic,
+            max_input_semantic_length=32,
+        ),
+        BarkCoarseGenerationConfig(
+            coarse_semantic_pad_token=semantic + 2 * codebook, coarse_infer_token=semantic + 2 * codebook + 1,
+            max_coarse_input_length=32, max_coarse_history=60, sliding_window_len=30,
+        ),
+        BarkFineGenerationConfig(max_fine_history_length=64, max_fine_input_length=128, n_fine_codebooks=8),
+        sample_rate=8000, codebook_size=codebook,
+    )  # fmt: skip
+    # As the published checkpoints have it: the class cannot save itself.
+    (folder / "generation_config.json").write_text(json.dumps(generation.to_dict()))
+    BarkProcessor(tokenizer).save_pretrained(folder)
+    return folder

@@ -32,6 +32,12 @@ def chatml(**marks: str) -> str:
     return "{% set marks = " + repr(marks) + " %}" + CHATML
 
 
+def _wide(head: int) -> dict[str, int]:
+    """Sizes of a language model whose attention heads have `head` dimensions (vLLM wants 32 at least)."""
+    width = head * _LM["num_attention_heads"]
+    return {"hidden_size": width, "intermediate_size": 2 * width}
+
+
 def _language(tokenizer: Any, **more: Any) -> dict[str, Any]:
     ids = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
     return {**_LM, **ids, "vocab_size": len(tokenizer), **more}
@@ -53,17 +59,18 @@ def _save(folder: Path, model_class: Any, config: Any, processor: Any) -> Path:
     return folder
 
 
-def tiny_llama(folder: Path) -> Path:
+def tiny_llama(folder: Path, head: int = 16) -> Path:
     """Text only."""
     load.libraries()
     from transformers import LlamaConfig, LlamaForCausalLM
 
     tokenizer = omni_random.byte_tokenizer(WORDS, {})
     tokenizer.chat_template = chatml()
-    return _save(folder, LlamaForCausalLM, LlamaConfig(**_language(tokenizer)), tokenizer)
+    config = LlamaConfig(**_language(tokenizer, **_wide(head)))
+    return _save(folder, LlamaForCausalLM, config, tokenizer)
 
 
-def tiny_qwen2_vl(folder: Path) -> Path:
+def tiny_qwen2_vl(folder: Path, head: int = 16) -> Path:
     """Images and video."""
     load.libraries()
     from transformers import (
@@ -82,10 +89,16 @@ def tiny_qwen2_vl(folder: Path) -> Path:
     }
     tokenizer = omni_random.byte_tokenizer(WORDS, special)
     ids = {name: tokenizer.convert_tokens_to_ids(token) for name, token in special.items()}
-    rope = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 3, 3]}
+    rope = {
+        "rope_type": "default",
+        "rope_theta": 10000.0,
+        "mrope_section": [head // 8, 3 * head // 16, 3 * head // 16],
+    }
+    sizes = _wide(head)
+    vision = {"depth": 2, "embed_dim": 2 * head, "num_heads": 2, "patch_size": 14}
     config = Qwen2VLConfig(
-        text_config=_language(tokenizer, rope_parameters=rope),
-        vision_config={"depth": 2, "embed_dim": 32, "hidden_size": 64, "num_heads": 2, "patch_size": 14},
+        text_config=_language(tokenizer, rope_parameters=rope, **sizes),
+        vision_config={**vision, "hidden_size": sizes["hidden_size"]},
         image_token_id=ids["image_token"],
         video_token_id=ids["video_token"],
         vision_start_token_id=ids["vision_bos_token"],

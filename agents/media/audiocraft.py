@@ -37,6 +37,7 @@ class AudiocraftModel(Model):
     """
 
     provider = "audiocraft"
+    local = True
     Options = AudiocraftOptions
     transport_options = ("python", "device", "start_s")
     makes = ("audio",)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from eval_anything.agents.media.pipelines import Index, arguments, check_weights, effective, pipeline_class
+from eval_anything.agents.media.drawing import seeded
+from eval_anything.agents.media.pipelines import SAME_LENGTH, Index, check_weights, pipeline_class
+from eval_anything.agents.media.settings import arguments, effective
 from eval_anything.errors import MissingExtra, ModelError, UsageError
 from eval_anything.models.hf.load import check_complete, first_line
 from eval_anything.models.hf.load import libraries as hf_libraries
 
 if TYPE_CHECKING:
     from eval_anything.agents.media.diffusion import DiffusersOptions
-    from eval_anything.agents.media.pipelines import Settings
+    from eval_anything.agents.media.settings import Settings
     from eval_anything.values import Modality
 
-DEFAULT_FPS = 8
+_LONG = "sequence-length-is-longer-than-the-specified-maximum"
 
 
 def libraries() -> None:
@@ -52,12 +54,20 @@ class Output:
 class Pipeline:
     """One loaded pipeline. `run` is for one thread at a time."""
 
-    def __init__(self, index: Index, modality: "Modality", settings: "Settings", pipe: Any) -> None:
+    def __init__(
+        self, index: Index, modality: "Modality", settings: "Settings", pipe: Any, device: str
+    ) -> None:
         self._pipe = pipe
+        self._device = device
         self._modality = modality
-        self._fps = settings.fps or DEFAULT_FPS
         self._given = arguments(index, settings)
-        self.settings = {**effective(index, settings), **({"fps": self._fps} if modality == "video" else {})}
+        self._pads_alike = index.pipeline in SAME_LENGTH
+        self._draws_elsewhere: bool | None = None
+        """Whether noise also comes from torch's own generator; None: not known yet."""
+        self.settings = effective(index, settings)
+        for tokenizer in self._tokenizers():
+            # It warns of errors to come for what the pipeline cuts, and the response tells.
+            tokenizer.deprecation_warnings[_LONG] = True
 
     def run(self, jobs: list[Job]) -> list[Output]:
         """One medium for each job; each job's noise comes from its own generator, on the CPU.
@@ -66,32 +76,64 @@ class Pipeline:
         """
         import torch
 
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for place, job in enumerate(jobs):
+            groups.setdefault(self._lengths(job.prompt), []).append(place)
+        outputs: dict[int, Output] = {}
+        try:
+            with torch.inference_mode():
+                for places in groups.values():
+                    made = self._alike([jobs[place] for place in places])
+                    outputs |= zip(places, made, strict=True)
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()
+            raise
+        return [dataclasses.replace(outputs[i], cut=self._cut(job.prompt)) for i, job in enumerate(jobs)]
+
+    def _lengths(self, prompt: str) -> tuple[int, ...]:
+        """Prompts of equal lengths in tokens can share a batch: they pad each other by nothing."""
+        if self._pads_alike:
+            return ()
+        return tuple(len(tokenizer(prompt, verbose=False).input_ids) for tokenizer in self._tokenizers())
+
+    def _alike(self, jobs: list[Job]) -> list[Output]:
+        """Of some schedulers noise comes from torch's own generator as well, which no pipeline is told to
+        leave alone; then jobs are answered one by one, each with that generator seeded too."""
+        if self._draws_elsewhere is False:
+            return self._made(jobs)
+        if self._draws_elsewhere and len(jobs) > 1:
+            return [output for job in jobs for output in self._alike([job])]
+        with seeded(jobs[0].seed, self._device) as drawn:
+            outputs = self._made(jobs)
+            drew = drawn()
+        if self._draws_elsewhere is None:
+            self._draws_elsewhere = drew
+            if drew and len(jobs) > 1:
+                return self._alike(jobs)
+        return outputs
+
+    def _made(self, jobs: list[Job]) -> list[Output]:
+        import torch
+
         generators = [torch.Generator("cpu").manual_seed(job.seed) for job in jobs]
         given = dict(self._given)
         if "negative_prompt" in given:
             given["negative_prompt"] = [given["negative_prompt"]] * len(jobs)
-        try:
-            with torch.inference_mode():
-                made = self._pipe(
-                    prompt=[job.prompt for job in jobs], generator=generators, output_type="np", **given
-                )
-        except torch.OutOfMemoryError:
-            torch.cuda.empty_cache()
-            raise
-        outputs = self._outputs(made, len(jobs))
-        return [
-            dataclasses.replace(output, cut=self._cut(job.prompt))
-            for job, output in zip(jobs, outputs, strict=True)
-        ]
+        prompts = [job.prompt for job in jobs]
+        made = self._pipe(prompt=prompts, generator=generators, output_type="np", **given)
+        return self._outputs(made, len(jobs))
+
+    def _tokenizers(self) -> list[Any]:
+        found = self._pipe.components.items()
+        return [part for name, part in found if name.startswith("tokenizer") and part is not None]
 
     def _cut(self, prompt: str) -> int:
         limit = self.settings.get("max_prompt_tokens")
         unread = []
-        for name, tokenizer in self._pipe.components.items():
-            if name.startswith("tokenizer") and tokenizer is not None:
-                # T5 alone reads by the pipeline's setting; CLIP and its kin by their own limit.
-                most = limit if limit and "T5" in type(tokenizer).__name__ else tokenizer.model_max_length
-                unread.append(max(0, len(tokenizer(prompt, verbose=False).input_ids) - most))
+        for tokenizer in self._tokenizers():
+            # T5 alone reads by the pipeline's setting; CLIP and its kin by their own limit.
+            most = limit if limit and "T5" in type(tokenizer).__name__ else tokenizer.model_max_length
+            unread.append(max(0, len(tokenizer(prompt, verbose=False).input_ids) - most))
         return min(unread, default=0)
 
     def _outputs(self, made: Any, n: int) -> list[Output]:
@@ -122,7 +164,7 @@ class Pipeline:
         pixels = (values.clip(0, 1) * 255).round().astype(np.uint8)
         if self._modality == "image":
             return write_png(Image.fromarray(pixels))
-        return write_mp4(list(pixels), self._fps)
+        return write_mp4(list(pixels), self.settings["fps"])
 
     def _sample_rate(self) -> int:
         vocoder, vae = getattr(self._pipe, "vocoder", None), getattr(self._pipe, "vae", None)
@@ -143,7 +185,6 @@ def load(index: Index, modality: "Modality", options: "DiffusersOptions", where:
 
     device, dtype = where
     settings = options.settings(index)
-    arguments(index, settings)
     check_weights(index)
     try:
         parts = {
@@ -170,15 +211,11 @@ def load(index: Index, modality: "Modality", options: "DiffusersOptions", where:
     pipe.set_progress_bar_config(disable=True)
     if options.offload == "none":
         pipe.to(device)
-    elif not device.startswith("cuda"):
-        raise UsageError(
-            f"option offload: {options.offload!r} moves weights to a GPU in turn; device is {device}"
-        )
     elif options.offload == "model":
         pipe.enable_model_cpu_offload(device=device)
     else:
         pipe.enable_sequential_cpu_offload(device=device)
-    return Pipeline(index, modality, settings, pipe)
+    return Pipeline(index, modality, settings, pipe, device)
 
 
 def _model(index: Index, name: str, dtype: Any) -> Any:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from eval_anything.agents.media import pipelines
+from eval_anything.agents.media import pipelines, settings
 from eval_anything.agents.media.made import answer, check_asked, keep, lineage_of, prompt_of, seed_of
-from eval_anything.errors import BadRequest, EvalAnythingError, ModelError
+from eval_anything.errors import BadRequest, EvalAnythingError, ModelError, UsageError
 from eval_anything.models.base import Model, ModelContext
 from eval_anything.models.hf import checkpoint, load
 from eval_anything.models.hf.batch import Batcher
@@ -33,6 +33,9 @@ class DiffusersOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Denoising steps."""
     guidance: Annotated[float, msgspec.Meta(ge=0)] | None = None
     """Scale of classifier-free guidance; 0 or 1: none."""
+    true_guidance: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    """Scale of guidance away from `negative_prompt`, of pipelines that have it beside `guidance` (FLUX,
+    Qwen-Image)."""
     width: _Size | None = None
     """Pixels."""
     height: _Size | None = None
@@ -42,7 +45,7 @@ class DiffusersOptions(msgspec.Struct, frozen=True, kw_only=True):
     frames: _Count | None = None
     """Frames of a video."""
     fps: Annotated[int, msgspec.Meta(ge=1, le=120)] | None = None
-    """Frames per second at which a video is written; 8 where nothing says so."""
+    """Frames per second of a video; None: what the pipeline is known to make, else 8, which is noted."""
     negative_prompt: str | None = None
     """What is to be kept out."""
     max_prompt_tokens: _Count | None = None
@@ -55,28 +58,30 @@ class DiffusersOptions(msgspec.Struct, frozen=True, kw_only=True):
     """As torch writes it (cpu, cuda:1); auto: the GPU where there is one."""
     offload: Literal["none", "model", "sequential"] = "none"
     """Keep weights in main memory and move them to the GPU in turn: by component, or layer by layer."""
-    batch_size: Annotated[int, msgspec.Meta(ge=1)] = 4
-    """Most images that are made together; audio and video are made one by one."""
+    batch_size: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """Most media that are made together; None: 4 images, one sound or video."""
 
-    def settings(self, index: pipelines.Index) -> pipelines.Settings:
+    def settings(self, index: pipelines.Index) -> settings.Settings:
         """What is asked for, over the preset of the pipeline's class."""
         said = {
             name: value
-            for name in pipelines.Settings.__struct_fields__
+            for name in settings.Settings.__struct_fields__
             if (value := getattr(self, name)) is not None
         }
-        return msgspec.structs.replace(index.preset(), **said)
+        return msgspec.structs.replace(settings.preset(index), **said)
 
 
 class DiffusersModel(Model):
     """Images, audio or video by a diffusers pipeline in this process: a local folder or a hub id.
 
     Safetensors alone, never code of the checkpoint. Each request draws its noise from a generator of its own,
-    so that in float32 its result does not depend on what shares its batch. Audio and video are not batched:
-    some of their text encoders pad to the longest prompt of a batch, which changes the others' results.
+    and shares a batch with such alone as change nothing for it (their prompts are padded alike). So its
+    result does not depend on them but for the rounding of sums, which may differ with the batch's size: in
+    float32 hardly by a step of 8 bits of an image or 16 bits of a sound, in half precision by more.
     """
 
     provider = "diffusers"
+    local = True
     Options = DiffusersOptions
     transport_options = ("batch_size", "device", "offload")
     makes = ("image", "audio", "video")
@@ -108,23 +113,36 @@ class DiffusersModel(Model):
         folder, commit = self._folder(weights=False)
         libraries()
         which = {"commit": commit} if commit else {"checkpoint": checkpoint.digest(folder, nested=True)[0]}
-        settings = msgspec.to_builtins(self.options.settings(self.index))
-        return {**which, "pipeline": self.index.pipeline, "dtype": self._place()[1], "settings": settings}
+        wanted = self.options.settings(self.index)
+        settings.arguments(self.index, wanted)  # said before the run has a directory
+        given = msgspec.to_builtins(wanted)
+        return {**which, "pipeline": self.index.pipeline, "dtype": self._place()[1], "settings": given}
 
     def _place(self) -> tuple[str, str]:
         device = load.resolve_device(self.options.device)
+        if self.options.offload != "none" and not device.startswith("cuda"):
+            raise UsageError(
+                f"option offload: {self.options.offload!r} moves weights to a GPU in turn; device is {device}"
+            )
         return device, load.resolve_dtype(self.options.dtype, device)
 
     def notes(self) -> tuple[str, ...]:
         folder, commit = self._folder(weights=False)
-        if commit or checkpoint.digest(folder, nested=True)[1]:
-            return ()
-        return ("the checkpoint hash is of a sample of the weights (above 4 GB not all of them are read)",)
+        notes = []
+        if not commit and not checkpoint.digest(folder, nested=True)[1]:
+            notes.append("the checkpoint hash is of a sample of the weights (above 4 GB not all are read)")
+        wanted = self.options.settings(self.index)
+        if self.modality == "video" and not settings.has_known_rate(self.index, wanted):
+            notes.append(
+                f"nothing says how many frames per second {self.index.pipeline} makes: videos are written at "
+                f"{settings.DEFAULT_FPS} (-M fps=...)"
+            )
+        return tuple(notes)
 
     async def start(self, context: ModelContext) -> None:
         await super().start(context)
         self._pipeline = await asyncio.to_thread(self._load)
-        size = self.options.batch_size if self.modality == "image" else 1
+        size = self.options.batch_size or (4 if self.modality == "image" else 1)
         self._batcher: Batcher[Job, Output] = Batcher(self._pipeline.run, size, context.concurrency)
 
     def _load(self) -> "Pipeline":

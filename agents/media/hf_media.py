@@ -1,35 +1,24 @@
-"""`hf_media/PATH_OR_ID`: music by MusicGen and images by Janus, through transformers in this process."""
+"""`hf_media/PATH_OR_ID`: images, music and speech by generators of transformers in this process."""
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import functools
-import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
+from eval_anything.agents.media.drawing import seeded
+from eval_anything.agents.media.hf_families import FAMILIES, Family, Job, sampling
 from eval_anything.agents.media.made import answer, check_asked, keep, lineage_of, prompt_of, seed_of
 from eval_anything.errors import BadRequest, EvalAnythingError, ModelError, UsageError
 from eval_anything.models.base import Model, ModelContext
 from eval_anything.models.hf import checkpoint, load
 from eval_anything.models.hf.batch import Batcher
 from eval_anything.suggest import unknown
-from eval_anything.values import Capabilities, Modality, Params, Request, Response
-
-if TYPE_CHECKING:
-    import numpy as np
-    from PIL.Image import Image as PILImage
-
-_MAKES: dict[str, Modality] = {"musicgen": "audio", "janus": "image"}
-_DEFAULT_S = 10.0
-# Without guidance Janus's generate fails; so little of it changes no number (float32 has seven digits).
-_LEAST_GUIDANCE = 1 + 1e-7
-# These models draw from torch's own generator, which the whole process shares.
-_DRAWING = threading.Lock()
+from eval_anything.values import Capabilities, Request, Response
 
 
 class HFMediaOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +26,10 @@ class HFMediaOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Scale of classifier-free guidance; None: the checkpoint's, or 3 (MusicGen), 5 (Janus)."""
     duration_s: Annotated[float, msgspec.Meta(gt=0, le=60)] | None = None
     """Seconds of audio; None: 10. MusicGen was trained on 30."""
+    speaker: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    """Which of a speech model's voices speaks, counted from 0; None: the first."""
+    speaking_rate: Annotated[float, msgspec.Meta(gt=0, le=10)] | None = None
+    """How fast a speech model speaks; 1: as it was trained."""
     revision: str | None = None
     """Branch, tag or commit of a hub id; None: the default branch."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
@@ -45,21 +38,15 @@ class HFMediaOptions(msgspec.Struct, frozen=True, kw_only=True):
     """As torch writes it (cpu, cuda:1); auto: the GPU where there is one."""
 
 
-@dataclasses.dataclass(frozen=True)
-class _Job:
-    prompt: str
-    seed: int
-    params: Params
-
-
 class HFMediaModel(Model):
-    """Music by a MusicGen checkpoint, images by a Janus checkpoint: a local folder or a hub id.
+    """Images by Janus, music by MusicGen, speech by VITS (MMS-TTS) and Bark: a local folder or a hub id.
 
     Safetensors alone, never code of the checkpoint. Requests are answered one by one, each from a seed of its
     own, so a result never depends on what else is asked; without a temperature, tokens are drawn as is.
     """
 
     provider = "hf_media"
+    local = True
     Options = HFMediaOptions
     transport_options = ("device",)
     makes = ("image", "audio")
@@ -71,17 +58,25 @@ class HFMediaModel(Model):
 
     @functools.cached_property
     def kind(self) -> str:
-        """musicgen or janus. Raises UsageError for everything else, and for options that it does not have."""
+        """The configuration's model_type. Raises UsageError for one that no family here has, and for options
+        that its family does not have."""
         folder = self._folder(weights=False)[0]
         kind = str(checkpoint.read_config(folder).get("model_type"))
-        if kind not in _MAKES:
-            raise UsageError(f"{folder / 'config.json'}: {unknown('model_type', kind, _MAKES)}")
-        if kind == "janus" and self.options.duration_s is not None:
-            raise UsageError("option duration_s: Janus makes images, which have no duration")
+        if kind not in FAMILIES:
+            raise UsageError(f"{folder / 'config.json'}: {unknown('model_type', kind, FAMILIES)}")
+        own = {option for family in FAMILIES.values() for option in family.takes}
+        for option in sorted(own.difference(FAMILIES[kind].takes)):
+            if getattr(self.options, option) is not None:
+                takes = ", ".join(FAMILIES[kind].takes) or "none of its own"
+                raise UsageError(f"option {option}: a {kind} checkpoint has no such setting (it has {takes})")
         return kind
 
+    @functools.cached_property
+    def family(self) -> Family:
+        return FAMILIES[self.kind](self.options)
+
     def capabilities(self) -> Capabilities:
-        return Capabilities(inputs=("text",), outputs=(_MAKES[self.kind],))
+        return Capabilities(inputs=("text",), outputs=(self.family.makes,))
 
     def identity(self) -> dict[str, Any]:
         folder, commit = self._folder(weights=False)
@@ -96,7 +91,7 @@ class HFMediaModel(Model):
     async def start(self, context: ModelContext) -> None:
         await super().start(context)
         self._model, self._processor = await asyncio.to_thread(self._load)
-        self._batcher: Batcher[_Job, bytes] = Batcher(self._run, 1, context.concurrency)
+        self._batcher: Batcher[Job, bytes] = Batcher(self._run, 1, context.concurrency)
 
     def _load(self) -> tuple[Any, Any]:
         load.libraries()
@@ -106,11 +101,11 @@ class HFMediaModel(Model):
 
         folder = self._folder(weights=True)[0]
         device, dtype = self._place()
-        names = {"musicgen": "MusicgenForConditionalGeneration", "janus": "JanusForConditionalGeneration"}
         checkpoint.weight_files(folder)
         try:
             processor = transformers.AutoProcessor.from_pretrained(folder, trust_remote_code=False)
-            model, report = getattr(transformers, names[self.kind]).from_pretrained(
+            self.family.check(processor, checkpoint.read_config(folder))
+            model, report = getattr(transformers, self.family.model_class).from_pretrained(
                 folder, dtype=getattr(torch, dtype), use_safetensors=True, output_loading_info=True
             )
         except (SafetensorError, OSError, ValueError, TypeError, RuntimeError, ImportError) as fault:
@@ -118,21 +113,12 @@ class HFMediaModel(Model):
         load.check_complete(folder, report)
         return model.to(device).eval(), processor
 
-    def settings(self) -> dict[str, Any]:
-        """What decides a generation besides prompt and seed."""
-        stated = self._model.generation_config.guidance_scale
-        default = {"musicgen": 3.0, "janus": 5.0}[self.kind] if stated is None else stated
-        known: dict[str, Any] = {"guidance": self.options.guidance or default, "model_type": self.kind}
-        if self.kind == "musicgen":
-            known["duration_s"] = self.options.duration_s or _DEFAULT_S
-        return known
-
     async def generate(self, request: Request) -> Response:
-        spec, modality = f"{self.provider}/{self.name}", _MAKES[self.kind]
+        spec, modality = f"{self.provider}/{self.name}", self.family.makes
         check_asked(request, modality, spec)
         if request.params.extra:
             raise BadRequest(f"{spec}: params.extra is not taken; its settings are options of the model")
-        job = _Job(prompt_of(request, spec), seed_of(request), request.params)
+        job = Job(prompt_of(request, spec), seed_of(request), request.params)
         started = time.monotonic()
         try:
             data = await self._batcher.submit(job, None)
@@ -141,84 +127,19 @@ class HFMediaModel(Model):
         except (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError) as fault:
             raise ModelError(f"{spec}: {load.first_line(fault)}") from fault
         seconds = time.monotonic() - started
-        lineage = lineage_of(request, spec, job.seed, {**self.settings(), **_sampling(job.params)})
+        details = {"model_type": self.kind, **self.family.settings(self._model), **sampling(job.params)}
+        lineage = lineage_of(request, spec, job.seed, details)
         part = await asyncio.to_thread(keep, self.context.store, data, modality, lineage)
         return msgspec.structs.replace(answer(request, part), seconds=seconds)
 
-    def _run(self, jobs: list[_Job]) -> list[bytes]:
+    def _run(self, jobs: list[Job]) -> list[bytes]:
         import torch
 
         (job,) = jobs
-        devices = [self._model.device] if self._model.device.type == "cuda" else []
-        with _DRAWING, torch.random.fork_rng(devices=devices), torch.inference_mode():
-            torch.manual_seed(job.seed)
-            return [self._music(job) if self.kind == "musicgen" else self._image(job)]
-
-    def _music(self, job: _Job) -> bytes:
-        from eval_anything.media.convert import write_wav
-
-        settings, config = self.settings(), self._model.config
-        codec = config.audio_encoder
-        frames = round(settings["duration_s"] * codec.frame_rate)
-        inputs = self._processor(text=[job.prompt], return_tensors="pt").to(self._model.device)
-        made = self._model.generate(
-            **inputs,
-            guidance_scale=settings["guidance"],
-            # Codebook k is written k steps late, so the last frame is whole only that much later.
-            max_new_tokens=frames + config.decoder.num_codebooks - 1,
-            **_sampling(job.params),
-        )
-        samples = _finite(made[0])[:, : round(settings["duration_s"] * codec.sampling_rate)]
-        return write_wav(samples.T, codec.sampling_rate)
-
-    def _image(self, job: _Job) -> bytes:
-        from eval_anything.media.convert import write_png
-
-        processor, config = self._processor, self._model.generation_config
-        turn = [{"role": "user", "content": [{"type": "text", "text": job.prompt}]}]
-        text = processor.apply_chat_template(turn, add_generation_prompt=True)
-        inputs = processor(text=[text], generation_mode="image", return_tensors="pt").to(self._model.device)
-        # Checkpoints are saved without it, and the model looks for it here.
-        start = processor.tokenizer.convert_tokens_to_ids(processor.image_start_token)
-        config.generation_kwargs = {"boi_token_id": start}
-        tokens = self._model.generate(
-            **inputs,
-            generation_mode="image",
-            use_cache=True,
-            guidance_scale=max(self.settings()["guidance"], _LEAST_GUIDANCE),
-            **_sampling(job.params),
-        )
-        return write_png(pictures(self._model.decode_image_tokens(tokens), processor)[0])
+        with seeded(job.seed, str(self._model.device)), torch.inference_mode():
+            return [self.family.make(self._model, self._processor, job)]
 
     async def stop(self) -> None:
         if hasattr(self, "_batcher"):
             await self._batcher.close()
             del self._batcher, self._model, self._processor
-
-
-def pictures(decoded: Any, processor: Any) -> "list[PILImage]":
-    """What a Janus model has decoded, (N, height, width, 3), as RGB images."""
-    import numpy as np
-    from PIL import Image
-
-    values = _finite(decoded)
-    mean, std = (np.array(getattr(processor.image_processor, n)) for n in ("image_mean", "image_std"))
-    pixels = ((values * std + mean).clip(0, 1) * 255).round().astype(np.uint8)
-    return [Image.fromarray(one) for one in pixels]
-
-
-def _sampling(params: Params) -> dict[str, Any]:
-    """How tokens are drawn, as transformers calls it."""
-    if params.temperature == 0:
-        return {"do_sample": False}
-    said = {"temperature": params.temperature, "top_p": params.top_p, "top_k": params.top_k}
-    return {"do_sample": True, **{name: value for name, value in said.items() if value is not None}}
-
-
-def _finite(values: Any) -> "np.ndarray":
-    import numpy as np
-
-    array: np.ndarray = values.float().cpu().numpy()
-    if not np.isfinite(array).all():
-        raise ModelError("the model made numbers that are not finite (try -M dtype=float32)")
-    return array

@@ -18,7 +18,7 @@ import msgspec
 
 from eval_anything.agents.media.made import answer, check_asked, keep, lineage_of, prompt_of
 from eval_anything.errors import GarbageReply, ModelError, RateLimited, ServerFault, TransportFault
-from eval_anything.models.base import Model, ModelContext
+from eval_anything.models.base import Account, Model, ModelContext
 from eval_anything.models.openai.access import find_access
 from eval_anything.models.openai.address import DEFAULT_URL
 from eval_anything.models.openai.faults import excerpt, http_fault
@@ -83,6 +83,9 @@ class _RouteModel(Model, abc.ABC):
 
     def secrets(self) -> tuple[str, ...]:
         return self._access.secrets
+
+    def account(self) -> Account:
+        return self._access.account
 
     async def start(self, context: ModelContext) -> None:
         """Raises UsageError when the key is missing or a server cannot be reached."""

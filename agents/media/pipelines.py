@@ -1,4 +1,4 @@
-"""What is known of a diffusers pipeline before its weights are read: medium, settings, components.
+"""What is known of a diffusers pipeline before its weights are read: medium and components.
 
 Only the JSON files of its folder are looked at. Code that comes with a checkpoint is never run, which
 diffusers by itself would do for a component whose library is a Python file beside it.
@@ -32,52 +32,10 @@ COMMON: dict[str, Modality] = {
     "StableAudioPipeline": "audio",
     "CogVideoXPipeline": "video",
 }
+SAME_LENGTH = frozenset(COMMON) - {"AudioLDM2Pipeline"}
+"""Of these it is known that they pad every prompt to one length, so that prompts of any lengths can share a
+batch. Others pad to the longest of a batch, which changes what is made of the shorter ones."""
 _OUTPUT_FIELDS: dict[str, Modality] = {"images": "image", "audios": "audio", "frames": "video"}
-
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What decides one generation besides prompt and seed; None: the pipeline's own default."""
-
-    steps: int | None = None
-    """Denoising steps."""
-    guidance: float | None = None
-    """Scale of classifier-free guidance."""
-    width: int | None = None
-    """Pixels."""
-    height: int | None = None
-    """Pixels."""
-    duration_s: float | None = None
-    """Seconds of audio."""
-    frames: int | None = None
-    """Frames of a video; with `fps`, its length."""
-    fps: int | None = None
-    """Frames per second at which a video is written; 8 where nothing says so."""
-    negative_prompt: str | None = None
-    """What is to be kept out."""
-    max_prompt_tokens: int | None = None
-    """Tokens of the prompt that a T5 text encoder reads."""
-
-
-PRESETS: dict[str, Settings] = {
-    "AudioLDM2Pipeline": Settings(steps=200, duration_s=10.0),
-    "CogVideoXPipeline": Settings(steps=50, frames=49, guidance=6.0, fps=8),
-    "FluxPipeline/distilled": Settings(steps=4, guidance=0.0, max_prompt_tokens=256),
-    "StableDiffusion3Pipeline": Settings(steps=28, guidance=7.0),
-}
-"""The settings with which the any-to-any benchmarks of align-anything ran these as tools. Distilled FLUX is
-FLUX.1-schnell, which takes no guidance and needs four steps."""
-
-ARGUMENTS: dict[str, tuple[str, ...]] = {
-    "steps": ("num_inference_steps",),
-    "guidance": ("guidance_scale",),
-    "width": ("width",),
-    "height": ("height",),
-    "duration_s": ("audio_length_in_s", "audio_end_in_s"),
-    "frames": ("num_frames",),
-    "negative_prompt": ("negative_prompt",),
-    "max_prompt_tokens": ("max_sequence_length",),
-}
-"""How pipelines call what `Settings` names; fps is not theirs, as they make frames."""
 
 
 class Index(msgspec.Struct, frozen=True):
@@ -88,14 +46,6 @@ class Index(msgspec.Struct, frozen=True):
     """Name of its class in diffusers."""
     components: dict[str, tuple[str, str]]
     """Library and class of each component; those that the pipeline runs without are not listed."""
-
-    def preset(self) -> Settings:
-        key = self.pipeline
-        if key == "FluxPipeline" and _read(self.folder / "transformer" / "config.json").get(
-            "guidance_embeds"
-        ) in (False, None):
-            key = "FluxPipeline/distilled"
-        return PRESETS.get(key, Settings())
 
 
 def read_index(folder: Path) -> Index:
@@ -108,7 +58,7 @@ def read_index(folder: Path) -> Index:
             else ""
         )
         raise UsageError(f"{folder}: not a diffusers pipeline: no {INDEX}{hint}")
-    index = _read(path)
+    index = read_object(path)
     pipeline = index.get("_class_name")
     if not isinstance(pipeline, str) or not _CLASS.fullmatch(pipeline):
         raise UsageError(
@@ -134,7 +84,7 @@ def _component(path: Path, name: str, entry: list[Any]) -> tuple[str, str]:
     )
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_bytes())
     except (ValueError, OSError, RecursionError) as fault:
@@ -185,38 +135,6 @@ def pipeline_class(index: Index) -> Any:
             f"{index.pipeline} does not start from a text alone: expected a text-to-media pipeline"
         )
     return found
-
-
-def arguments(index: Index, settings: Settings) -> dict[str, Any]:
-    """`settings` as the pipeline calls them. Raises UsageError for one that it does not have."""
-    import inspect
-
-    takes = inspect.signature(pipeline_class(index).__call__).parameters
-    given: dict[str, Any] = {}
-    for name, value in msgspec.to_builtins(settings).items():
-        if name == "fps":
-            continue
-        argument = next((a for a in ARGUMENTS[name] if a in takes), None)
-        if argument is None:
-            known = [n for n, names in ARGUMENTS.items() if any(a in takes for a in names)]
-            raise UsageError(
-                f"option {name}: {index.pipeline} has no such setting (it has {', '.join(known)})"
-            )
-        given[argument] = value
-    return given
-
-
-def effective(index: Index, settings: Settings) -> dict[str, Any]:
-    """`settings` with the pipeline's own defaults where they are None and the pipeline states them."""
-    import inspect
-
-    takes = inspect.signature(pipeline_class(index).__call__).parameters
-    shown = msgspec.to_builtins(settings)
-    for name, names in ARGUMENTS.items():
-        default = next((takes[a].default for a in names if a in takes), None)
-        if name not in shown and isinstance(default, int | float | str):
-            shown[name] = default
-    return shown
 
 
 def check_weights(index: Index) -> None:

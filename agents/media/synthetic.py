@@ -49,6 +49,7 @@ class SyntheticModel(Model):
     """
 
     provider = "synthetic"
+    local = True
     Options = SyntheticOptions
     transport_options = ("delay_s",)
     makes = ("image", "audio", "video")

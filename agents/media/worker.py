@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from eval_anything.errors import GarbageReply, ModelError, TransportFault, UsageError
+from eval_anything.models.foreign import environment
 from eval_anything.models.openai.faults import excerpt
 
 _LINE_BYTES = 1 << 20
@@ -88,7 +89,8 @@ class Worker:
                     stderr=log,
                     start_new_session=True,
                     limit=_LINE_BYTES,
-                    env=_environment(),
+                    # Pickled weights may not run code.
+                    env=environment(TORCH_FORCE_WEIGHTS_ONLY_LOAD="1"),
                 )
             except OSError as fault:
                 raise ModelError(f"{self._command[0]}: cannot be run: {fault.strerror}") from None
@@ -166,12 +168,6 @@ class Worker:
             written = b""
         lines = [line for line in written.decode("utf-8", "replace").splitlines() if line.strip()]
         return _line(lines[-1]) if lines else "nothing on standard error"
-
-
-def _environment() -> dict[str, str]:
-    """Ours without what would lead another interpreter to our packages; pickled weights may not run code."""
-    ours = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
-    return {**ours, "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1"}
 
 
 def _line(text: str) -> str:

@@ -14,11 +14,15 @@ EXAMPLES = """  eval-anything run --model fake/echo --tasks amu --data synthetic
   eval-anything run --model openai/gpt-4o --tasks amu --judge openai/gpt-4o-2024-08-06
   eval-anything run --model openai/my-model --base-url http://localhost:8000/v1 --tasks amu \\
       --judge openai/judge -J base_url=http://localhost:8001/v1 --out runs/my-model
+  eval-anything run --model vllm/Qwen/Qwen2-VL-7B-Instruct --tasks amu -M tensor_parallel=2 --keep-server
   eval-anything run --model hf/path/to/checkpoint --tasks amu -M batch_size=16 --mask audio
   eval-anything run --model replay/responses.jsonl --tasks amu --data path/to/EvalAnything-AMU
   eval-anything run --model openai/gpt-4.1 --tasks amg_selection --agent native \\
       -A image=diffusers/black-forest-labs/FLUX.1-schnell -A audio=diffusers/cvssp/audioldm2-large
   eval-anything run --config run.yaml --limit 50
+  eval-anything run --model openai/gpt-4o-mini --tasks amu --judge openai/gpt-4o --dry-run
+  eval-anything run --model openai/gpt-4o-mini --tasks amu --judge openai/gpt-4o --max-cost 5 -M rpm=500
+  eval-anything run --from runs/first/manifest.json --out runs/again
 
 An unfinished run goes on where it stopped: the same command with --out DIR. Keys are read from the
 environment (OPENAI_API_KEY, or the variable that -M api_key_env=NAME names)."""
@@ -29,6 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--model", "-m", metavar="SPEC", help="provider/name; see `eval-anything ls models`")
     add("--out", metavar="DIR", help="the run's directory; an unfinished run is resumed")
     add("--json", action="store_true", help="print the results as JSON")
+    add(
+        "--from", dest="origin", metavar="MANIFEST", help="repeat a run: RUN/manifest.json; options given win"
+    )
+    add("--dry-run", action="store_true", help="send nothing; print requests, media and what they may cost")
     add_settings(parser)
 
 
@@ -81,6 +89,11 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
     options = parser.add_argument_group("options of the parts")
     options.add_argument("--base-url", metavar="URL", help="the model's server; short for -M base_url=URL")
+    options.add_argument(
+        "--keep-server",
+        action="store_true",
+        help="leave the model's vLLM server running for the next run; short for -M keep_server=true",
+    )
     options.add_argument("-M", action="append", default=[], metavar="KEY=VALUE", help="option of the model")
     options.add_argument(
         "-J", action="append", default=[], metavar="[TASK:]KEY=VALUE", help="option of the judge"
@@ -101,6 +114,11 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     running.add_argument(
         "--error-budget", type=float, metavar="SHARE", help="largest share of failed samples (default 0.1)"
     )
+    running.add_argument("--max-cost", type=float, metavar="USD", help="end the run before it costs more")
+    running.add_argument(
+        "--max-total-tokens", type=int, metavar="N", help="end the run before it takes more tokens"
+    )
+    running.add_argument("--prices", metavar="FILE", help="what models cost: YAML or TOML (docs/costs.md)")
     running.add_argument(
         "--cache", metavar="DIR", help="reuse answers from, and add them to, a response cache"
     )
@@ -109,6 +127,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     config = config_of(args)
+    if args.dry_run:
+        return _dry_run(config, args.json)
     from eval_anything.results.table import print_table, render
     from eval_anything.run.run import run
 
@@ -134,13 +154,36 @@ def execute(args: argparse.Namespace) -> int:
     return outcome.exit_code
 
 
+def _dry_run(config: Any, as_json: bool) -> int:
+    from eval_anything.results import escape
+    from eval_anything.run.estimate import table
+    from eval_anything.run.rehearsal import rehearse
+
+    estimate = rehearse(config)
+    if as_json:
+        import msgspec
+
+        print(escape.json_text(msgspec.json.format(msgspec.json.encode(estimate), indent=2).decode()))
+    else:
+        for line in table(estimate).splitlines():
+            print(escape.clean(line))
+    return 0
+
+
 def config_of(args: argparse.Namespace) -> Any:
     """The RunConfig of parsed arguments: those of `add_settings`, `model` and `out`."""
     from pathlib import Path
 
     from eval_anything.run.config import make_config, read_config
 
+    origin = getattr(args, "origin", None)
+    if origin and args.config:
+        raise UsageError("--from and --config both say what to run: give one of them")
     values: dict[str, Any] = read_config(Path(args.config)) if args.config else {}
+    if origin:
+        from eval_anything.run.repeat import options_of
+
+        values = options_of(Path(origin).expanduser())
     plain = (
         "model",
         "agent",
@@ -154,7 +197,8 @@ def config_of(args: argparse.Namespace) -> Any:
         "missing",
         "include",
     )
-    for name in (*plain, "out", "concurrency", "error_budget", "cache"):
+    limits = ("error_budget", "max_cost", "max_total_tokens")
+    for name in (*plain, "out", "concurrency", *limits, "prices", "cache"):
         if (given := getattr(args, name)) is not None:
             values[name] = given
     flags = {"model_options": "-M", "judge_options": "-J", "task_options": "-T", "agent_options": "-A"}
@@ -165,11 +209,18 @@ def config_of(args: argparse.Namespace) -> Any:
         values[name] = {**options, **pairs(flag, getattr(args, flag[1]))}
     if args.base_url:
         values["model_options"]["base_url"] = args.base_url
+    if args.keep_server:
+        values["model_options"]["keep_server"] = True
     if args.judge:
         values["judge"] = _judges(args.judge)
     if args.profile:
         values["profile"] = _profiles(args.profile)
-    return make_config(values, f"--config {args.config}" if args.config else "run")
+    if origin:
+        from eval_anything.run.repeat import check_secrets
+
+        check_secrets(values, Path(origin))
+    where = f"--config {args.config}" if args.config else f"--from {origin}" if origin else "run"
+    return make_config(values, where)
 
 
 def _judges(given: list[str]) -> dict[str, str]:

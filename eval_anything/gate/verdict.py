@@ -242,7 +242,8 @@ def _beyond(before: TaskResult, after: TaskResult, rules: Rules) -> list[str]:
 
 def _costs(before: TaskResult, after: TaskResult) -> tuple[float, float, str]:
     one, other = before.model_usage, after.model_usage
-    if one.cost_usd is not None and other.cost_usd is not None:
+    whole = not one.unpriced and not other.unpriced
+    if whole and one.cost_usd is not None and other.cost_usd is not None:
         return one.cost_usd, other.cost_usd, "cost"
     return one.output_tokens, other.output_tokens, "output tokens"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,6 +19,10 @@ class NoOptions(msgspec.Struct, frozen=True):
     """For components without options of their own."""
 
 
+def nobody(said: str) -> None:
+    """Where nobody watches."""
+
+
 class ModelContext(msgspec.Struct, frozen=True):
     """What a run lends to a model while it is open."""
 
@@ -27,6 +32,16 @@ class ModelContext(msgspec.Struct, frozen=True):
     """How many `generate` calls the run will have in flight at most."""
     timeout_s: float = 600.0
     """How long one request may take."""
+    tell: Callable[[str], None] = nobody
+    """Shows how far a start is that takes long, in a few words: "loading weights, 40 %"."""
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """Who serves a model, and whom it bills. Holds a key, so it is never shown or written."""
+
+    server: str
+    """Host, or the provider's name where it does not say."""
+    key: str = ""
 
 
 class Model(abc.ABC):
@@ -43,6 +58,8 @@ class Model(abc.ABC):
     """Options of this provider, given as `-M key=value`; those that only concern transport are named in
     `transport_options` and stay out of the fingerprint."""
     transport_options: ClassVar[tuple[str, ...]] = ()
+    local: ClassVar[bool] = False
+    """Whether it works by itself, without a server that could send a bill or set limits."""
     makes: ClassVar[tuple[Modality, ...]] = ()
     """The media that a generator makes of a text; empty for models that converse. What media tools can stand
     on is told by it without a name and without loading anything."""
@@ -59,6 +76,10 @@ class Model(abc.ABC):
         """What tells this model from every other, beyond provider, name and options: revision, checkpoint
         hash. Goes into fingerprints and cache keys. Never a secret."""
         return {}
+
+    def account(self) -> Account | None:
+        """With whom its answers are counted: models of one account share its rate limits. None: nobody."""
+        return None if self.local else Account(server=getattr(self, "provider", type(self).__name__))
 
     def notes(self) -> tuple[str, ...]:
         """What a reader of this model's scores must know (random weights, sampled checkpoint hash);

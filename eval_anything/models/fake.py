@@ -95,6 +95,7 @@ class FakeModel(Model):
     """Deterministic test models, any modality in and out: fake/echo, fake/rater, fake/constant."""
 
     provider = "fake"
+    local = True
     Options = FakeOptions
     transport_options = ("delay_s", "jitter_s")
 

@@ -55,6 +55,7 @@ class ReplayModel(Model):
     """Responses recorded elsewhere or by an earlier run: replay/FILE.jsonl, or replay/DIR of media files."""
 
     provider = "replay"
+    local = True
     Options = NoOptions
 
     def __init__(self, name: str, options: Any) -> None:

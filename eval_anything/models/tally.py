@@ -3,8 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from math import ceil
+from typing import Final
 
 from eval_anything.values import Audio, Image, Message, Part, Request, Text, ToolResult, Usage, Video
+
+CHARS_A_TOKEN: Final = 4
+"""As OpenAI and Google say of English text; other scripts have more tokens."""
+IMAGE_TOKENS: Final = 765
+"""A square picture of 1,024 pixels at OpenAI (85 and 170 for each of four tiles); at Google 258 to 1,032."""
+AUDIO_TOKENS_A_SECOND: Final = 32
+"""At Google (https://ai.google.dev/gemini-api/docs/tokens); at OpenAI 10."""
+VIDEO_TOKENS_A_SECOND: Final = 263
+"""At Google, the same page."""
+ESTIMATED_BY: Final = (
+    f"{CHARS_A_TOKEN} characters a token, {IMAGE_TOKENS} tokens an image, {AUDIO_TOKENS_A_SECOND} a second of"
+    f" sound, {VIDEO_TOKENS_A_SECOND} a second of video"
+)
+
+
+def estimated_tokens(usage: Usage, chars: int) -> int:
+    """About how many input tokens `chars` characters and the media that `usage` counts are (ESTIMATED_BY)."""
+    media = (
+        usage.images_in * IMAGE_TOKENS
+        + usage.audio_s_in * AUDIO_TOKENS_A_SECOND
+        + usage.video_s_in * VIDEO_TOKENS_A_SECOND
+    )
+    return ceil(chars / CHARS_A_TOKEN + media)
+
+
+def count_chars(request: Request) -> int:
+    """Characters of text in a request: its messages, and the continuation that is to be scored."""
+    said = sum(len(part.text) for part in _all_parts(request.messages) if isinstance(part, Text))
+    return said + len(request.continuation or "")
 
 
 def count_usage(

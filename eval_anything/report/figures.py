@@ -134,6 +134,6 @@ def _spent(runs: Sequence[TaskOfRun]) -> list[str]:
 
 
 def _dollars(result: TaskResult) -> float | None:
-    costs = [usage.cost_usd for usage in (result.model_usage, result.judge_usage, result.tool_usage)]
-    known = [cost for cost in costs if cost is not None]
-    return sum(known) if known else None
+    used = (result.model_usage, result.judge_usage, result.tool_usage)
+    known = [usage.cost_usd for usage in used if usage.cost_usd is not None]
+    return sum(known) if known and not any(usage.unpriced for usage in used) else None

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from eval_anything.results.costs import CALLED, NOT_RECORDED
 from eval_anything.results.words import NONE, consumption, counted, number, percent
 from eval_anything.stats.metrics import MetricResult
+from eval_anything.values.usage import dollars
 
 if TYPE_CHECKING:
-    from eval_anything.results.values import CombinedResult, Results, TaskResult
+    from eval_anything.results.values import CombinedResult, Cost, Results, TaskResult
 
 COLUMNS = ("metric", "value", "95% interval", "n", "scored", "missing", "truncated", "judge errors", "judge")
 NUMERIC = range(1, 8)
@@ -41,13 +43,30 @@ class Page:
 def page(results: Results) -> Page:
     planned = sum(task.counts.planned for task in results.tasks)
     finished = sum(task.counts.finished for task in results.tasks)
-    banners = () if results.complete else (f"unfinished run: {finished} of {planned} responses",)
+    unfinished = () if results.complete else (f"unfinished run: {finished} of {planned} responses",)
     return Page(
         title=f"{results.model} ({results.created})",
-        banners=banners,
+        banners=(*unfinished, *results.changes),
         blocks=(*(_block(task) for task in results.tasks), *_combined_blocks(results)),
-        lines=tuple(f"note: {note}" for note in results.notes),
+        lines=(*_cost_lines(results), *(f"note: {note}" for note in results.notes)),
     )
+
+
+def _cost_lines(results: Results) -> list[str]:
+    """What all of it cost, with its parts; nothing where nobody bills."""
+    if not results.costs or not results.costs[-1].billed or results.costs[-1].reason == NOT_RECORDED:
+        return []
+    *parts, whole = results.costs
+    shown = [f"{CALLED[part.of]} {_dollars(part)}" for part in parts if part.billed]
+    cached = f"; {counted(whole.from_cache, 'answer')} from the cache at no cost" if whole.from_cache else ""
+    reason = f"; {whole.reason}" if whole.reason else ""
+    return [f"cost: {_dollars(whole)} ({', '.join(shown)}){cached}{reason}"]
+
+
+def _dollars(cost: Cost) -> str:
+    if cost.usd is not None:
+        return dollars(cost.usd)
+    return dollars(cost.at_least_usd or None, unpriced=1)
 
 
 def several(runs: Sequence[Results]) -> Page:

@@ -10,6 +10,7 @@ import msgspec
 from eval_anything.errors import StorageError
 from eval_anything.results.combine import combine
 from eval_anything.results.corpus import with_corpus
+from eval_anything.results.costs import changes, consumed, costs, repeated
 from eval_anything.results.scan import Scan, TaskScan, scan
 from eval_anything.results.values import Counts, Results, TaskResult
 from eval_anything.results.words import counted
@@ -41,13 +42,16 @@ def build(run_dir: Path, found: Scan | None = None) -> Results:
     }
     tasks = [_task_result(task, measured[name]) for name, task in found.tasks.items()]
     combined, notes = combine(manifest.groups, measured, manifest.seed)
+    used = consumed(tasks)
     return Results(
         model=manifest.model,
         created=manifest.created,
         tasks=tasks,
         combined=combined,
+        costs=costs(used, manifest.billing),
+        changes=changes(used),
         complete=all(task.counts.finished >= task.counts.planned for task in tasks),
-        notes=[*manifest.notes, *_run_notes(found), *notes],
+        notes=[*manifest.notes, *repeated(manifest, used), *_run_notes(found), *notes],
         journal_bytes=found.journal_bytes,
     )
 

@@ -18,6 +18,7 @@ from eval_anything.errors import DataError
 from eval_anything.stats.cell import Verdict
 from eval_anything.stores.manifest import TaskPlan
 from eval_anything.values import Modality, ScoreState, State, Usage
+from eval_anything.values.usage import Served, merged
 
 _MEDIA = ("image", "audio", "video")
 
@@ -123,16 +124,21 @@ class Totals:
 
     def __init__(self) -> None:
         self._sums: dict[str, float] = {}
+        self._served: Served = {}
         self.seconds = 0.0
 
     def add(self, usage: Usage) -> None:
-        for name in Usage.__struct_fields__:
+        for name in _AMOUNTS:
             amount = getattr(usage, name)
             if amount is not None and (amount or name == "cost_usd"):
                 self._sums[name] = self._sums.get(name, 0) + amount
+        self._served = merged(self._served, usage.served)
 
     def usage(self) -> Usage:
-        return msgspec.convert(self._sums, Usage)
+        return msgspec.convert({**self._sums, "served": self._served}, Usage)
+
+
+_AMOUNTS = tuple(name for name in Usage.__struct_fields__ if name != "served")
 
 
 class TaskScan:

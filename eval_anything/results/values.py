@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from eval_anything.stats.aggregate import MissingPolicy
 from eval_anything.stats.metrics import MetricResult
-from eval_anything.values import Usage
+from eval_anything.values import Purpose, Usage
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +81,22 @@ class TaskResult(msgspec.Struct, frozen=True, kw_only=True):
         return self.metrics[0]
 
 
+class Cost(msgspec.Struct, frozen=True, kw_only=True):
+    """What one part of a run has cost, or all of it; answers from the response cache cost nothing."""
+
+    of: Purpose | Literal["all"]
+    usd: float | None
+    """US dollars; None where not all of it is known, or nobody bills."""
+    at_least_usd: float
+    """What is known of it."""
+    reason: str = ""
+    """Why there is no number."""
+    billed: bool = True
+    """Whether anybody bills: nobody does for a local model."""
+    from_cache: int = 0
+    """Answers that came from the response cache."""
+
+
 class CombinedResult(msgspec.Struct, frozen=True, kw_only=True):
     """One number that a group makes of the metrics of several tasks."""
 
@@ -102,6 +118,10 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     tasks: list[TaskResult]
     combined: list[CombinedResult] = []
     """Numbers of the groups that were asked for, in the order of the groups and as each shows them."""
+    costs: list[Cost] = []
+    """Of the model, the judges, the agents' tools, as far as there are any; then of all together."""
+    changes: list[str] = []
+    """Models that answered under more than one name, with how many answers each name gave."""
     complete: bool
     """Whether every response planned has come to an end."""
     notes: list[str]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from eval_anything.values import Usage
+from eval_anything.values.usage import dollars
 
 NONE = "-"
 
@@ -13,8 +14,8 @@ def counted(n: int, noun: str) -> str:
 
 
 def consumption(usage: Usage) -> str:
-    """Tokens and media that were used; money only where a price is known."""
-    cached = f" ({usage.cached_tokens:,} cached)" if usage.cached_tokens else ""
+    """Tokens and media that were used, and what that cost where somebody bills."""
+    cached = f" ({usage.input_cached_tokens:,} cached)" if usage.input_cached_tokens else ""
     parts = [
         counted(usage.requests, "request"),
         f"{usage.input_tokens:,} tokens in{cached}, {usage.output_tokens:,} out",
@@ -25,8 +26,10 @@ def consumption(usage: Usage) -> str:
     parts += [f"{name} {a} in, {b} out" for name, (a, b) in media.items() if a or b]
     seconds = {"audio": (usage.audio_s_in, usage.audio_s_out), "video": (usage.video_s_in, usage.video_s_out)}
     parts += [f"{name} {a:.1f} s in, {b:.1f} s out" for name, (a, b) in seconds.items() if a or b]
-    if usage.cost_usd is not None:
-        parts.append(f"${usage.cost_usd:.2f}" if usage.cost_usd >= 0.01 else f"${usage.cost_usd:.4f}")
+    if usage.from_cache:
+        parts.append(f"{counted(usage.from_cache, 'answer')} from the cache")
+    if cost := dollars(usage.cost_usd, usage.unpriced):
+        parts.append(cost)
     return "; ".join(parts)
 
 

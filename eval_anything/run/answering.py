@@ -73,7 +73,7 @@ class Answering:
 
     async def _answers(self, unit: Unit, sample: Sample) -> Response:
         """The answer; of a sample with several requests, asked side by side, all of them together."""
-        requests = self._requests(unit, sample)
+        requests = self.requests(unit, sample)
         if len(requests) == 1:
             return await self._answer(unit, requests[0])
         async with asyncio.TaskGroup() as group:
@@ -118,7 +118,8 @@ class Answering:
             ]
         )
 
-    def _requests(self, unit: Unit, sample: Sample) -> list[Request]:
+    def requests(self, unit: Unit, sample: Sample) -> list[Request]:
+        """What is asked for `sample`, as masked."""
         task = unit.parts.task
         parts = len(sample.requests)
         continuations = sample.continuations or (None,) * parts

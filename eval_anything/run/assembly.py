@@ -12,6 +12,7 @@ from eval_anything.errors import DataError, UnknownName, UsageError
 from eval_anything.judge import Judge
 from eval_anything.options import option_names, parse
 from eval_anything.registry import Plugins
+from eval_anything.run.accounts import settle
 from eval_anything.run.config import RunConfig
 from eval_anything.run.endpoint import Endpoint, make_endpoint
 from eval_anything.run.equipment import Equipment, Equipped
@@ -20,7 +21,7 @@ from eval_anything.run.task_options import TaskOptions
 from eval_anything.suggest import nearest
 from eval_anything.synth.home import twin_folder
 from eval_anything.task import Dataset, DataSource, Task
-from eval_anything.values import Modality
+from eval_anything.values import Modality, Purpose
 
 
 class TaskParts(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +55,12 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
-        return (self.model, *self.judges, *self.tools)
+        return tuple(endpoint for asked in self.by_purpose.values() for endpoint in asked)
+
+    @property
+    def by_purpose(self) -> dict[Purpose, tuple[Endpoint, ...]]:
+        """What each of the endpoints is asked for."""
+        return {"model": (self.model,), "judge": self.judges, "tools": self.tools}
 
 
 def assemble(config: RunConfig) -> Parts:
@@ -77,6 +83,7 @@ def assemble(config: RunConfig) -> Parts:
         judge.check(task.judged)
     agents = [equipment.equip(task, source) for task in tasks]
     equipment.check()
+    settle((model, *judges.endpoints.values(), *equipment.endpoints.values()), config)
     allowed = tuple(m for m in model.capabilities().inputs if m not in config.mask)
     datasets = [open_data(task, source) for task in tasks]
     for task in tasks:

@@ -56,12 +56,20 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     error_budget: float = 0.1
     """Largest share of failed samples with which a run still counts as done; those whose own files are
     broken are not among them."""
+    max_cost: float | None = None
+    """US dollars that the run may cost, earlier sessions of it included."""
+    max_total_tokens: int | None = None
+    """Tokens that it may take in prompts and answers, likewise."""
+    prices: str | None = None
+    """YAML or TOML file of what models cost; it comes before the built-in one."""
     cache: str | None = None
     """Folder of the response cache; none by default."""
     include: tuple[str, ...] = ()
     """Folders or files with tasks, models and judges of one's own."""
     prompts: str | None = None
     """Folder whose files replace the task's prompt templates of the same name."""
+    repeats_run: str | None = None
+    """Manifest of an earlier run that this one repeats: what differs from it is said."""
 
 
 def make_config(values: Mapping[str, Any], where: str = "run") -> RunConfig:
@@ -99,6 +107,10 @@ def _check_ranges(config: RunConfig, where: str) -> None:
             raise UsageError(f"{where}: {name} must be at least {low}, not {value}")
         if value is not None and value > sys.maxsize:
             raise UsageError(f"{where}: {name} must be at most {sys.maxsize}, not {value}")
+    for name in ("max_cost", "max_total_tokens"):
+        value = getattr(config, name)
+        if value is not None and not value > 0:
+            raise UsageError(f"{where}: {name} must be more than 0, not {value}")
     if not 0 <= config.error_budget <= 1:
         raise UsageError(f"{where}: error_budget is a share from 0 to 1, not {config.error_budget}")
     if "text" in config.mask:

@@ -17,9 +17,12 @@ from eval_anything.run.config import RunConfig
 from eval_anything.run.fingerprint import identity
 from eval_anything.stores.identity import differences, fingerprint
 from eval_anything.stores.journal import Journal
-from eval_anything.stores.manifest import Manifest, TaskPlan, read_manifest, write_manifest
+from eval_anything.stores.manifest import Billed, Manifest, TaskPlan, read_manifest, write_manifest
 
-_LIBRARIES = ("eval-anything", "aiohttp", "av", "numpy", "pillow", "soundfile", "torch", "transformers")
+_LIBRARIES = (
+    *("eval-anything", "aiohttp", "av", "numpy", "pillow", "soundfile", "torch", "transformers"),
+    *("accelerate", "diffusers", "google-genai", "lm-eval", "open-clip-torch", "vllm"),
+)
 
 
 def planned(parts: Parts) -> Manifest:
@@ -34,6 +37,16 @@ def planned(parts: Parts) -> Manifest:
         seed=config.seed or 0,
         groups=parts.groups,
         notes=parts.notes,
+        billing=tuple(
+            Billed(
+                purpose=purpose,
+                model=endpoint.label,
+                price=endpoint.price,
+                local=endpoint.account is None,
+            )
+            for purpose, endpoints in parts.by_purpose.items()
+            for endpoint in endpoints
+        ),
     )
 
 

@@ -6,7 +6,7 @@ import asyncio
 import random
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -20,14 +20,17 @@ from eval_anything.errors import (
     UnknownName,
 )
 from eval_anything.media.store import ArtifactStore
-from eval_anything.models.base import Model, ModelContext
+from eval_anything.models.base import Model, ModelContext, nobody
 from eval_anything.options import option_names, split
 from eval_anything.registry import Plugins
 from eval_anything.run.limiter import Limiter
 from eval_anything.stores.cache import ResponseCache
 from eval_anything.stores.rows import as_read
 from eval_anything.suggest import nearest
-from eval_anything.values import Capabilities, Fault, Params, Reasoning, Request, Response, Text, Usage
+from eval_anything.values import Capabilities, Fault, Params, Price, Reasoning, Request, Response, Text, Usage
+
+if TYPE_CHECKING:
+    from eval_anything.run.rates import Rates
 
 
 class EndpointOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +44,10 @@ class EndpointOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Wait before the first retry, in seconds; doubles each time, with jitter, up to 30."""
     timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 600.0
     """How long one attempt may take, in seconds."""
+    rpm: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """Requests a minute at most; shared by all models of the run that use the same key at the same server."""
+    tpm: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """Tokens a minute at most, of prompts and answers; shared likewise."""
 
 
 class Endpoint:
@@ -56,6 +63,11 @@ class Endpoint:
         self.places = options.concurrency or concurrency
         self.limiter = Limiter(self.places)
         self.cache: ResponseCache | None = None
+        self.account = model.account()
+        self.price: Price | None = None
+        """None: not known."""
+        self.rates: Rates | None = None
+        """Of its account; None: no limits."""
         self._jitter = random.Random(0)
 
     def capabilities(self) -> Capabilities:
@@ -72,13 +84,19 @@ class Endpoint:
             **self.model.identity(),
         }
 
-    async def start(self, store: ArtifactStore, cache: ResponseCache | None = None) -> None:
+    async def start(
+        self,
+        store: ArtifactStore,
+        cache: ResponseCache | None = None,
+        tell: Callable[[str], None] = nobody,
+    ) -> None:
+        """`tell`: shows how far a start is that takes long."""
         self.cache = cache
         # Transport options too: two servers may serve different weights under one name.
         known = {**self.identity(), "all_options": msgspec.to_builtins(self.model.options)}
         self._identity_key = msgspec.json.encode(known, order="deterministic")
         await self.model.start(
-            ModelContext(store=store, concurrency=self.places, timeout_s=self.options.timeout_s)
+            ModelContext(store=store, concurrency=self.places, timeout_s=self.options.timeout_s, tell=tell)
         )
 
     async def stop(self) -> None:
@@ -117,12 +135,24 @@ class Endpoint:
                 return _failed("media", str(fault), attempt)
             else:
                 self.limiter.succeeded()
-                usage = msgspec.structs.replace(response.usage, requests=attempt)
-                return msgspec.structs.replace(response, usage=usage)
+                return msgspec.structs.replace(response, usage=self._accounted(response, attempt))
+
+    def _accounted(self, response: Response, attempts: int) -> Usage:
+        """The usage of an answer with its cost, and with the name under which the server gave it."""
+        usage = msgspec.structs.replace(response.usage, requests=attempts)
+        if response.model:
+            mark = f" ({response.system_fingerprint})" if response.system_fingerprint else ""
+            usage = msgspec.structs.replace(usage, served={self.label: {f"{response.model}{mark}": 1}})
+        # A server that bills knows best; nobody bills for a local model that has no price.
+        if usage.cost_usd is not None or (self.price is None and self.account is None):
+            return usage
+        cost = None if self.price is None else self.price.cost(usage)
+        return msgspec.structs.replace(usage, cost_usd=cost, unpriced=int(cost is None))
 
     async def _attempt(self, request: Request) -> Response:
         loop = asyncio.get_running_loop()
         async with self.limiter:
+            set_aside = 0 if self.rates is None else await self.rates.admit(request)
             sent_at = loop.time()
             try:
                 async with asyncio.timeout(self.options.timeout_s):
@@ -136,6 +166,8 @@ class Endpoint:
                 raise
             except Exception as fault:
                 raise _bug(fault) from fault
+        if self.rates is not None:
+            self.rates.answered(response.usage, set_aside)
         return msgspec.structs.replace(response, seconds=loop.time() - sent_at)
 
     def _backoff(self, attempt: int, fault: ModelError) -> float:

@@ -59,12 +59,17 @@ class Equipment:
     def equip(self, task: Task, source: DataSource) -> Equipped | None:
         """The agent for `task`; None where the task asks for text alone, which needs none.
 
-        Raises UsageError where a tool is missing, or the model cannot be used with the agent.
+        Raises UsageError where a tool is missing, or the model does not give what task or agent need.
         """
         media = tuple(m for m in task.outputs if m != "text")
-        if not media:
-            return None
         capabilities = self.model.capabilities()
+        if not media:
+            if "text" not in capabilities.outputs:
+                raise UsageError(
+                    f"task {task.name} asks for words, and {self.model.label} makes"
+                    f" {', '.join(capabilities.outputs)} alone"
+                )
+            return None
         name = self._agent_name(task)
         cls = self.plugins.agents.get(name)
         agent: Agent = cls(parse(cls.Options, self._own_options(cls), f"-A, options of agent {name}"))
@@ -76,9 +81,10 @@ class Equipment:
         given = agent.outputs(capabilities, tuple(tools))
         lacking = [m for m in task.outputs if m not in given]
         if lacking:
+            hint = "" if "text" in lacking else f" (--agent {BY_TEXT} has tools make it)"
             raise UsageError(
                 f"task {task.name} needs {', '.join(lacking)} output, which {self.model.label} with agent"
-                f" {name} does not give (--agent {BY_TEXT} has tools make it)"
+                f" {name} does not give{hint}"
             )
         return Equipped(agent, tools)
 

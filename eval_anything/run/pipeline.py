@@ -20,6 +20,7 @@ from eval_anything.run.answering import ENDS_THE_RUN, Answering, Unit, names_fil
 from eval_anything.run.assembly import Parts
 from eval_anything.run.budget import ErrorBudget
 from eval_anything.run.progress import Progress
+from eval_anything.run.spending import Spending
 from eval_anything.stores.journal import Finished, Journal, now
 from eval_anything.stores.rows import ResponseRow, ScoreRow, as_read
 from eval_anything.values import Sample, Score, ScoreState
@@ -47,10 +48,13 @@ class Pipeline:
         self.journal = journal
         self.finished = finished
         self.budget = budget
+        config = parts.config
+        self.spending = Spending(finished.spent, config.max_cost, config.max_total_tokens)
         self.progress = progress
 
     async def run(self) -> None:
-        """Raises BudgetExceeded, StorageError or Forbidden; what was finished is in the journal by then."""
+        """Raises BudgetExceeded, LimitReached, StorageError or Forbidden; what was finished is in the journal
+        by then."""
         units = self._units()
         workers = sum(endpoint.places for endpoint in self.parts.endpoints) + _SPARE_WORKERS
         try:
@@ -89,19 +93,30 @@ class Pipeline:
         return done(unit.key)
 
     async def _process(self, unit: Unit) -> None:
-        row = self.finished.response(unit.key)
-        if row is None:
-            row = await self.answering.respond(unit)
-            self.journal.append(row)
-            self.progress.responded(row.response)
-        if unit.parts.judge is None:
+        async with self.spending.sample(unit.parts.task.name):
+            row = self.finished.response(unit.key) or await self._respond(unit)
+            judge = unit.parts.judge
+            score = None if judge is None else await self._score(judge, unit, row)
+        if score is None:
             self.progress.unjudged()
-            self._count(row, None)
-            return
-        score = await self._judge(unit.parts.judge, unit, row)
-        self.journal.append(_score_row(unit, row.sample, score))
-        self.progress.scored(score)
         self._count(row, score)
+
+    async def _respond(self, unit: Unit) -> ResponseRow:
+        row = await self.answering.respond(unit)
+        self.journal.append(row)
+        response, task = row.response, unit.parts.task.name
+        self.spending.took(task, "model", response.usage, answered=response.answered)
+        self.spending.took(task, "tools", response.tool_usage)
+        self.progress.responded(response)
+        return row
+
+    async def _score(self, judge: Judge, unit: Unit, row: ResponseRow) -> Score:
+        score = await self._judge(judge, unit, row)
+        self.journal.append(_score_row(unit, row.sample, score))
+        answered = score.state == "scored"
+        self.spending.took(unit.parts.task.name, "judge", score.usage, answered=answered)
+        self.progress.scored(score)
+        return score
 
     def _count(self, row: ResponseRow, score: Score | None) -> None:
         response = row.response

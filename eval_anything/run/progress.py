@@ -7,7 +7,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Self, TextIO
 
-from eval_anything.values import Response, Score
+from eval_anything.values import Response, Score, Spent
+from eval_anything.values.usage import dollars
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -53,14 +54,44 @@ class Display(abc.ABC):
             print(self.line(), file=self.stream, flush=True)
 
 
-class Progress(Display):
-    """Counts samples, errors and cost."""
+class Starting(Display):
+    """How far a model's start is. Shows nothing where no model tells anything; what one tells of its end, as
+    a line."""
 
-    def __init__(self, planned: int, stream: TextIO | None = sys.stderr) -> None:
+    def __init__(self, stream: TextIO | None = sys.stderr) -> None:
+        super().__init__(stream)
+        self._said = ""
+        self._over = False
+
+    def tell(self, said: str) -> None:
+        """`said` is shown until something else is; another stage, the words up to a comma, at once."""
+        if not self._said and not self._over:
+            super().__enter__()
+        before, self._said = self._said, said
+        self.changed(now=before.partition(",")[0] != said.partition(",")[0])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if self._live is not None:  # elsewhere its last line stands there already
+            super().__exit__(*raised)
+        self._live, self._over = None, True
+
+    def line(self) -> str:
+        return self._said if self._over else f"{self._said} ({duration(time.monotonic() - self.began)})"
+
+
+class Progress(Display):
+    """Counts samples and errors, and shows what is spent."""
+
+    def __init__(self, planned: int, stream: TextIO | None = sys.stderr, spent: Spent | None = None) -> None:
+        """`spent`: the run's totals, which others keep."""
         super().__init__(stream)
         self.planned = planned
         self.done = self.reused = self.errors = self.truncated = 0
-        self.cost: float | None = None
+        self.spent = spent or Spent()
+        self._changed: tuple[str, ...] = ()
 
     def resumed(self) -> None:
         """A sample that an earlier session of this run finished."""
@@ -70,15 +101,12 @@ class Progress(Display):
     def responded(self, response: Response) -> None:
         self.errors += response.state == "error"
         self.truncated += response.state == "truncated"
-        for usage in (response.usage, response.tool_usage):
-            if usage.cost_usd is not None:
-                self.cost = (self.cost or 0.0) + usage.cost_usd
+        self._say_changes()
 
     def scored(self, score: Score) -> None:
         self.done += 1
         self.errors += score.state == "judge_error"
-        if score.usage.cost_usd is not None:
-            self.cost = (self.cost or 0.0) + score.usage.cost_usd
+        self._say_changes()
         self.changed()
 
     def unjudged(self) -> None:
@@ -100,9 +128,17 @@ class Progress(Display):
         words.append(f"{self.errors} errors")
         if self.truncated:
             words.append(f"{self.truncated} truncated")
-        if self.cost is not None:
-            words.append(f"${self.cost:.4f}")
+        if cost := dollars(self.spent.cost_usd, self.spent.unpriced):
+            words.append(cost)
+        words += [f"{spec} changed under way" for spec in self._changed]
         return "  ".join(words)
+
+    def _say_changes(self) -> None:
+        """At once where a model answers under another name than before."""
+        changed = self.spent.changed()
+        if changed != self._changed:
+            self._changed = changed
+            self.changed(now=True)
 
 
 def duration(seconds: float) -> str:

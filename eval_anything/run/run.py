@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, TextIO, TypeVar
 
 import msgspec
 
-from eval_anything.errors import BudgetExceeded, Forbidden, RunConflict, StorageError, UsageError
+from eval_anything.errors import (
+    BudgetExceeded,
+    Forbidden,
+    LimitReached,
+    RunConflict,
+    StorageError,
+    UsageError,
+)
 from eval_anything.media.store import ArtifactStore
 from eval_anything.run.assembly import Parts, assemble
 from eval_anything.run.budget import ErrorBudget
@@ -20,7 +27,7 @@ from eval_anything.run.config import RunConfig
 from eval_anything.run.descriptors import allow_sockets
 from eval_anything.run.directory import planned, prepare, secrets
 from eval_anything.run.pipeline import Pipeline
-from eval_anything.run.progress import Progress
+from eval_anything.run.progress import Progress, Starting
 from eval_anything.stores.cache import ResponseCache
 from eval_anything.stores.journal import Finished, Journal
 from eval_anything.stores.manifest import Manifest
@@ -51,12 +58,19 @@ class Outcome(msgspec.Struct, frozen=True):
 
 def run(config: RunConfig, progress: TextIO | None = sys.stderr) -> Outcome:
     """Do what `config` asks. Raises UsageError before anything expensive has started; a run that has to end
-    early (error budget, expired key, full disk) keeps what is finished and says so in the outcome."""
+    early (error budget, limit on cost, expired key, full disk) keeps what is finished and says so."""
     parts = assemble(config)
     manifest = planned(parts)
+    if config.repeats_run is not None:
+        from eval_anything.run.repeat import with_differences  # reads results: not what every run waits for
+
+        manifest = with_differences(manifest, config)
     folder, is_new = prepare(parts, manifest)
     if progress is not None:
         print(f"run directory: {folder}", file=progress, flush=True)
+        if manifest.repeats is not None:
+            for line in manifest.repeats.differs:
+                print(f"differs from {manifest.repeats.folder}: {line}", file=progress, flush=True)
     stopped = work(parts, manifest, folder, is_new, progress)
     return _finish(folder, manifest, stopped)
 
@@ -103,16 +117,17 @@ async def _work(parts: Parts, manifest: Manifest, folder: Path, stream: TextIO |
     with Journal(journal_path, secrets(parts)) as journal:
         finished = Finished(journal_path, fingerprints)
         try:
-            for endpoint in parts.endpoints:
-                started.append(endpoint)
-                await endpoint.start(store, cache)
+            with Starting(stream) as starting:
+                for endpoint in parts.endpoints:
+                    started.append(endpoint)
+                    await endpoint.start(store, cache, starting.tell)
             loop = asyncio.get_running_loop()
             loop.call_later(_LOAD_AFTER_S, loop.run_in_executor, None, _load_for_later)
-            with Progress(total, stream) as progress:
+            with Progress(total, stream, finished.spent) as progress:
                 budget = ErrorBudget(parts.config.error_budget, total)
                 pipeline = Pipeline(parts, fingerprints, store, journal, finished, budget, progress)
                 await pipeline.run()
-        except (BudgetExceeded, Forbidden, StorageError) as fault:
+        except (BudgetExceeded, Forbidden, LimitReached, StorageError) as fault:
             return str(fault)
         finally:
             for endpoint in started:

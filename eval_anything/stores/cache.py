@@ -66,7 +66,8 @@ class ResponseCache:
         except (MediaError, msgspec.MsgspecError):
             return None
         self.hits += 1
-        return msgspec.structs.replace(response, cached=True, usage=Usage())
+        usage = Usage(from_cache=1, served=response.usage.served)  # who answered then, at no cost now
+        return msgspec.structs.replace(response, cached=True, usage=usage)
 
     def put(self, key: bytes, response: Response, store: ArtifactStore) -> None:
         """Raises StorageError when the disk is full."""

@@ -16,6 +16,7 @@ from eval_anything.errors import DataError
 from eval_anything.stores.lines import LineFile
 from eval_anything.stores.rows import Key, ResponseRow, Row, ScoreRow, key
 from eval_anything.stores.secrets import Blanks
+from eval_anything.values import Spent
 
 _decoder: msgspec.json.Decoder[Row] = msgspec.json.Decoder(ResponseRow | ScoreRow)
 
@@ -80,6 +81,8 @@ class Finished:
         self._path = path
         self._scored: set[Key] = set()
         self._responses: dict[Key, int] = {}
+        self.spent = Spent()
+        """What all of it has consumed; replaced rows count as well, for it was consumed."""
         if not path.exists():
             return
         for offset, row in read_rows_with_offsets(path):
@@ -91,6 +94,8 @@ class Finished:
                 self._take_response(offset, row)
 
     def _take_response(self, offset: int, row: ResponseRow) -> None:
+        self.spent.add(row.task, "model", row.response.usage)
+        self.spent.add(row.task, "tools", row.response.tool_usage)
         self._scored.discard(key(row))
         if row.response.state in ("error", "skipped"):
             self._responses.pop(key(row), None)
@@ -99,6 +104,7 @@ class Finished:
 
     def _take_score(self, row: ScoreRow) -> None:
         """A verdict is final unless it is an outage: then the response waits to be judged again."""
+        self.spent.add(row.task, "judge", row.score.usage)
         if key(row) in self._responses and row.score.state not in ("judge_error", "no_response"):
             self._scored.add(key(row))
 

@@ -11,6 +11,7 @@ import msgspec
 from eval_anything.errors import DataError
 from eval_anything.stats.aggregate import Means, MissingPolicy, Tree
 from eval_anything.stores.secrets import Blanks
+from eval_anything.values import Price, Purpose
 
 
 class TaskPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +38,28 @@ class TaskPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What the fingerprint was made of, for showing differences."""
 
 
+class Billed(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that is asked, and by what price its answers are counted."""
+
+    purpose: Purpose
+    model: str
+    """Its spec."""
+    price: Price | None = None
+    """None: not known; or, of a local model, none that anybody bills."""
+    local: bool = False
+
+
+class Repeated(msgspec.Struct, frozen=True, kw_only=True):
+    """An earlier run that this one repeats."""
+
+    folder: str
+    created: str
+    differs: tuple[str, ...]
+    """What is not the same: one line for each package, checkpoint, data revision, option."""
+    served: dict[Purpose, dict[str, tuple[str, ...]]] = {}
+    """By purpose and model spec: the names under which servers answered then."""
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     format: int = 1
     created: str
@@ -53,6 +76,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Shown with the results."""
     groups: tuple[str, ...] = ()
     """Groups whose combined numbers are shown: "amg"."""
+    billing: tuple[Billed, ...] = ()
+    """All models that are asked; empty in manifests from before there were prices."""
+    repeats: Repeated | None = None
 
 
 def read_manifest(path: Path) -> Manifest:

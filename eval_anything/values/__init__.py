@@ -17,14 +17,16 @@ from eval_anything.values.message import (
     part_modality,
 )
 from eval_anything.values.modality import MODALITIES, Capabilities, Modality
+from eval_anything.values.price import Price
 from eval_anything.values.request import Origin, Params, Request, Tool
 from eval_anything.values.response import Fault, Likelihood, Response, State, together
 from eval_anything.values.sample import Reference, Sample
 from eval_anything.values.score import Score, ScoreState
-from eval_anything.values.usage import Usage
+from eval_anything.values.usage import PURPOSES, Purpose, Spent, Usage
 
 __all__ = [
     "MODALITIES",
+    "PURPOSES",
     "Artifact",
     "Audio",
     "Capabilities",
@@ -39,6 +41,8 @@ __all__ = [
     "Origin",
     "Params",
     "Part",
+    "Price",
+    "Purpose",
     "Reasoning",
     "Reference",
     "Request",
@@ -47,6 +51,7 @@ __all__ = [
     "Sample",
     "Score",
     "ScoreState",
+    "Spent",
     "State",
     "Text",
     "Tool",

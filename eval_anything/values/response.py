@@ -46,6 +46,8 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The provider's own word for why it stopped."""
     model: str = ""
     """The model name that the server reported, where it did."""
+    system_fingerprint: str = ""
+    """The server's mark of the build that answered, where it told one."""
     reply_id: str = ""
     """The id that the server gave its reply, where it did: what its operators can look it up by."""
     seconds: float = 0.0
@@ -103,6 +105,7 @@ def together(answers: Sequence[Response]) -> Response:
         usage=sum((answer.usage for answer in answers), Usage()),
         finish_reason=worst.finish_reason,
         model=next((answer.model for answer in answers if answer.model), ""),
+        system_fingerprint=next((a.system_fingerprint for a in answers if a.system_fingerprint), ""),
         seconds=sum(answer.seconds for answer in answers if not answer.cached),
         cached=all(answer.cached for answer in answers),
         selected=tuple(modality for modality in MODALITIES if modality in chosen),

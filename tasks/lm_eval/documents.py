@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from eval_anything.values import Message, Params, Reference, Sample, Text
-
-DEFAULT_MAX_TOKENS = 256
-"""What lm-evaluation-harness generates where a task does not say how much."""
-_MAX_TOKENS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
+from eval_anything.lm_eval.prompts import as_turns, messages, params
+from eval_anything.values import Message, Params, Reference, Sample
 
 
 class Asking(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +51,7 @@ def sample(name: str, task: Any, doc_id: int, document: Any, asking: Asking) -> 
 
 
 def _instances(name: str, task: Any, doc_id: int, document: Any, asking: Asking) -> list[Any]:
-    template = _as_json if asking.apply_chat_template else None
+    template = as_turns if asking.apply_chat_template else None
     context = task.fewshot_context(
         document,
         num_fewshot=task.config.num_fewshot or 0,
@@ -76,11 +71,6 @@ def _instances(name: str, task: Any, doc_id: int, document: Any, asking: Asking)
     return sorted(made if isinstance(made, list) else [made], key=lambda instance: instance.idx)
 
 
-def _as_json(history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
-    """In place of a chat template, which the model has: turns as a prompt that can be told apart again."""
-    return json.dumps(history)
-
-
 def _request(instance: Any, *, chat: bool) -> tuple[tuple[Message, ...], str | None]:
     """Messages, and the text to be scored after them; a text by itself comes after no messages."""
     match instance.request_type:
@@ -94,35 +84,7 @@ def _request(instance: Any, *, chat: bool) -> tuple[tuple[Message, ...], str | N
 
 
 def _messages(context: str, *, chat: bool) -> tuple[Message, ...]:
-    if not chat:
-        return (Message("user", (Text(context),)),)
-    turns = json.loads(context) if context else []
-    return tuple(Message(turn["role"], (Text(turn["content"]),)) for turn in turns)
-
-
-def params(arguments: Mapping[str, Any]) -> Params:
-    """Decoding parameters from those of a generation: stop strings, the limit, the temperature; others go to
-    the model as they are.
-
-    Sampling is what `do_sample` says, or else a temperature above 0.
-    """
-    left = dict(arguments)
-    until = left.pop("until", None) or []
-    limits = [left.pop(name, None) for name in _MAX_TOKENS]
-    temperature = float(left.pop("temperature", None) or 0.0)
-    if left.pop("do_sample", None) is False:
-        temperature = 0.0
-    if left.get("num_beams") == 1:
-        del left["num_beams"]
-    return Params(
-        temperature=temperature,
-        top_p=left.pop("top_p", None),
-        top_k=left.pop("top_k", None),
-        max_tokens=int(next((n for n in limits if n is not None), DEFAULT_MAX_TOKENS)),
-        stop=tuple(stop for stop in ([until] if isinstance(until, str) else until) if stop),
-        seed=left.pop("seed", None),
-        extra=left,
-    )
+    return messages(context) if context or not chat else ()
 
 
 def _references(task: Any, document: Any) -> tuple[Reference, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from eval_anything.lm_eval.prompts import cut
 from eval_anything.tasks.lm_eval.documents import Asked
 from eval_anything.tasks.lm_eval.numbers import aggregation, is_mean, label, plain
 from eval_anything.values import Response, Sample, Score
@@ -78,10 +79,7 @@ def _instances(sample: Sample, asked: Asked, document: Any, response: Response) 
 def _result(kind: str, answer: Response, sample: Sample) -> Any:
     """What a model of lm-evaluation-harness returns for a request of this type."""
     if kind == "generate_until":
-        text = answer.text
-        for stop in sample.params.stop:  # servers stop at some of them, and some leave them in
-            text = text.partition(stop)[0]
-        return text
+        return cut(answer.text, sample.params.stop)
     assert answer.likelihood is not None
     if kind == "loglikelihood_rolling":
         return answer.likelihood.logprob

@@ -87,7 +87,7 @@ def test_commands_that_need_more_name_all_the_judges_and_tools_that_they_need(na
     plugins = Plugins(())
     for command in commands(pages.get(name, run_verb.EXAMPLES)):
         words = shlex.split(command)
-        if words[:2] != ["eval-anything", "run"] or "--config" in words:
+        if words[:2] != ["eval-anything", "run"] or {"--config", "--from"} & set(words):
             continue
         parser = Parser(allow_abbrev=False)
         run_verb.add_arguments(parser)

@@ -26,7 +26,7 @@ def test_counted() -> None:
     [
         (Usage(), "0 requests; 0 tokens in, 0 out"),
         (Usage(requests=1, input_tokens=1000, output_tokens=2), "1 request; 1,000 tokens in, 2 out"),
-        (Usage(input_tokens=9, cached_tokens=5), "0 requests; 9 tokens in (5 cached), 0 out"),
+        (Usage(input_tokens=9, input_cached_tokens=5), "0 requests; 9 tokens in (5 cached), 0 out"),
         (Usage(reasoning_tokens=7), "0 requests; 0 tokens in, 0 out (7 reasoning)"),
         (Usage(cost_usd=0.0), "0 requests; 0 tokens in, 0 out; $0.0000"),
         (Usage(cost_usd=0.0012), "0 requests; 0 tokens in, 0 out; $0.0012"),

@@ -19,7 +19,7 @@ from eval_anything.media.store import ArtifactStore
 from eval_anything.models.base import Model, NoOptions
 from eval_anything.run.endpoint import Endpoint, EndpointOptions
 from eval_anything.stores.cache import ResponseCache
-from eval_anything.values import Capabilities, Message, Params, Request, Response, Text
+from eval_anything.values import Capabilities, Message, Params, Price, Request, Response, Text, Usage
 
 ASKED = Request(messages=(Message("user", (Text("q"),)),), params=Params(temperature=0.0, max_tokens=5))
 
@@ -170,3 +170,46 @@ def test_only_accepted_answers_are_cached(tmp_path: Path) -> None:
 
     asyncio.run(go())
     assert len(model.requests) == 3
+
+
+def test_an_answer_is_counted_with_its_price_and_the_name_that_served_it(tmp_path: Path) -> None:
+    answer = Response(
+        parts=(Text("yes"),),
+        model="m-1",
+        system_fingerprint="fp_1",
+        usage=Usage(input_tokens=1000, output_tokens=100),
+    )
+    model = Scripted(ServerFault("down"), answer)
+    endpoint = Endpoint("scripted/model", model, Params(), EndpointOptions(backoff_s=0.001))
+    endpoint.price = Price(input=1.0, output=10.0)
+
+    async def go() -> tuple[Response, Response]:
+        cache = ResponseCache(tmp_path / "cache")
+        await endpoint.start(ArtifactStore(tmp_path / "media"), cache)
+        found = await endpoint.ask(ASKED), await endpoint.ask(ASKED)
+        cache.close()
+        return found
+
+    first, again = asyncio.run(go())
+    assert first.usage.cost_usd == pytest.approx(0.002)
+    assert (first.usage.requests, first.usage.unpriced) == (2, 0)
+    assert first.usage.served == {"scripted/model": {"m-1 (fp_1)": 1}}
+    # From the cache: at no cost, but still by that model.
+    assert again.usage == Usage(from_cache=1, served=first.usage.served)
+
+
+def test_an_answer_without_a_known_price_says_so_unless_nobody_bills(tmp_path: Path) -> None:
+    billed, _ = ask(tmp_path, OK)
+    assert (billed.usage.cost_usd, billed.usage.unpriced) == (None, 1)
+
+    class Local(Scripted):
+        local = True
+
+    endpoint = Endpoint("scripted/model", Local(OK), Params(), EndpointOptions())
+
+    async def go() -> Response:
+        await endpoint.start(ArtifactStore(tmp_path / "media"))
+        return await endpoint.ask(ASKED)
+
+    local = asyncio.run(go())
+    assert (local.usage.cost_usd, local.usage.unpriced) == (None, 0)

@@ -134,7 +134,7 @@ def test_media_of_an_answer_come_back_into_the_run(cache: ResponseCache, tmp_pat
     known = cache.get(b"k", second)
     assert known is not None
     assert known.cached
-    assert known.usage == Usage()  # nothing was consumed
+    assert known.usage == Usage(from_cache=1)  # nothing was consumed
     assert second.read(made) == first.read(made)
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from eval_anything.errors import UsageError
+from eval_anything.models.base import Account
 from eval_anything.models.openai.address import without_credentials
 
 DEFAULT_URL = "https://generativelanguage.googleapis.com"
@@ -32,6 +33,11 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def secrets(self) -> tuple[str, ...]:
         return (self.key,) if len(self.key) >= _SECRET_CHARS else ()
+
+    @property
+    def account(self) -> Account:
+        """The server and the key that it is shown."""
+        return Account(server=urlsplit(self.base_url).netloc, key=self.key)
 
 
 def find_access(base_url: str, api_key_env: str | None, version: str) -> Access:

@@ -186,5 +186,16 @@ def _usage(reply: Any, request: Request, parts: Sequence[Part]) -> Usage:
         # The API counts thinking apart from the answer; here it is part of the output.
         output_tokens=(told.candidates_token_count or 0) + thought,
     )
-    cached = told.cached_content_token_count or 0
-    return msgspec.structs.replace(counted, reasoning_tokens=thought, cached_tokens=cached)
+    return msgspec.structs.replace(
+        counted,
+        reasoning_tokens=thought,
+        input_cached_tokens=told.cached_content_token_count or 0,
+        input_audio_tokens=_of("AUDIO", told.prompt_tokens_details),
+        output_audio_tokens=_of("AUDIO", told.candidates_tokens_details),
+        output_image_tokens=_of("IMAGE", told.candidates_tokens_details),
+    )
+
+
+def _of(modality: str, details: Iterable[Any] | None) -> int:
+    """Tokens of one modality among those that were counted by modality."""
+    return sum(one.token_count or 0 for one in details or () if _word(one.modality) == modality)

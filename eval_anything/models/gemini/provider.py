@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from eval_anything.errors import MissingExtra, UsageError
-from eval_anything.models.base import Model, ModelContext
+from eval_anything.models.base import Account, Model, ModelContext
 from eval_anything.models.gemini.access import DEFAULT_URL, find_access
 from eval_anything.models.gemini.safety import parse_safety
 from eval_anything.models.modalities import parse_modalities
@@ -91,6 +91,9 @@ class GeminiModel(Model):
 
     def capabilities(self) -> Capabilities:
         return Capabilities(inputs=self._inputs, outputs=self._outputs, tools=self.options.tools)
+
+    def account(self) -> Account:
+        return self._access.account
 
     def secrets(self) -> tuple[str, ...]:
         return self._access.secrets

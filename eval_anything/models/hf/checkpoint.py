@@ -152,6 +152,18 @@ def digest(folder: Path, *, nested: bool = False, more: Iterable[str] = ()) -> t
     return _together(folder, [*small, *weights], parts), full
 
 
+def identity(folder: Path, commit: str) -> dict[str, Any]:
+    """What tells a checkpoint, found by `find`, from every other: its commit, or the hash of its folder."""
+    return {"commit": commit} if commit else {"checkpoint": digest(folder)[0]}
+
+
+def notes(folder: Path, commit: str) -> tuple[str, ...]:
+    """What a reader must know of that identity."""
+    if commit or digest(folder)[1]:
+        return ()
+    return ("the checkpoint hash is of a sample of the weights (above 4 GB not all of them are read)",)
+
+
 def digest_of(files: Sequence[Path]) -> str:
     """The same for these files alone, which lie in one folder; each is read whole up to 4 GB."""
     parts = [_hashed(p, p.stat().st_size <= _FULL_HASH_LIMIT) for p in files]

@@ -62,11 +62,7 @@ class Generator:
         inputs = self.prompter.inputs([job.prompt for job in jobs])
         lengths = [int(n) for n in inputs["attention_mask"].sum(dim=-1)]
         self._check_context(max(lengths))
-        inputs = inputs.to(self.model.device)
-        for name, value in inputs.items():
-            # Pixels and mel frames take the weights' type; seconds per frame (one dimension) stay exact.
-            if torch.is_tensor(value) and value.is_floating_point() and value.ndim > 1:
-                inputs[name] = value.to(self.model.dtype)
+        inputs = placed(inputs, self.model)
         params = jobs[0].params
         stopper = _StopStrings(self.tokenizer, params.stop, inputs["input_ids"].shape[1], len(jobs))
         seeds = [job.seed for job in jobs]
@@ -135,6 +131,18 @@ class Generator:
             text = text.partition(stop)[0]
         truncated = ended is None and len(row) >= _max_tokens(params)
         return Answer(text, input_tokens, len(kept) + (ended is not None and stopped != ended), truncated)
+
+
+def placed(inputs: Any, model: Any) -> Any:
+    """A processor's outputs on the model's device, in its type."""
+    import torch
+
+    inputs = inputs.to(model.device)
+    for name, value in inputs.items():
+        # Pixels and mel frames take the weights' type; seconds per frame (one dimension) stay exact.
+        if torch.is_tensor(value) and value.is_floating_point() and value.ndim > 1:
+            inputs[name] = value.to(model.dtype)
+    return inputs
 
 
 @contextlib.contextmanager

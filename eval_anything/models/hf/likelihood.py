@@ -7,10 +7,10 @@ import inspect
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from eval_anything.errors import BadRequest
-from eval_anything.models.hf.generate import context_length, memory_freed
+from eval_anything.errors import BadRequest, ModelError
+from eval_anything.models.hf.generate import context_length, memory_freed, placed
 from eval_anything.models.hf.load import Opened
-from eval_anything.models.hf.prompt import Prompt
+from eval_anything.models.hf.prompt import Prompt, Prompter
 from eval_anything.values import Likelihood
 
 _WINDOW = 2048
@@ -24,7 +24,14 @@ class ScoreJob:
     whole: bool
     """Score a text by itself, however long, in windows; `prompt` is empty then."""
 
-    batch_key = ("likelihood",)
+    @property
+    def with_media(self) -> bool:
+        return bool(self.prompt.images or self.prompt.audio or self.prompt.videos)
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Jobs of one key can share a batch."""
+        return ("likelihood", self.prompt.batch_key if self.with_media else ())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,8 +58,9 @@ class Scorer:
     and the prompt's own tokens, without its last white space, are taken off the front.
     """
 
-    def __init__(self, opened: Opened, model: Any, batch_size: int) -> None:
+    def __init__(self, opened: Opened, model: Any, prompter: Prompter, batch_size: int) -> None:
         self.model = model
+        self.prompter = prompter
         self.tokenizer = opened.tokenizer
         self.batch_size = batch_size
         self.context = context_length(opened)
@@ -61,6 +69,8 @@ class Scorer:
 
     def run(self, jobs: list[ScoreJob]) -> list[Scored]:
         """Raises BadRequest for what has no tokens or does not fit the context, or what torch raises."""
+        if jobs[0].with_media:
+            return self._after_media(jobs)
         rows = [self._rows(job) for job in jobs]
         flat = [(number, row) for number, own in enumerate(rows) for row in own]
         flat.sort(key=lambda pair: len(pair[1]))  # rows of like lengths share a batch
@@ -80,6 +90,44 @@ class Scorer:
             for own, logprob, best in zip(rows, logprobs, greedy, strict=True)
         ]
 
+    def _after_media(self, jobs: list[ScoreJob]) -> list[Scored]:
+        """Rows share a batch where media and text are of the same size, so that nothing is padded: models
+        count places in different ways where something is."""
+        rows = [self._pair(job.prompt, job.continuation) for job in jobs]
+        alike: dict[object, list[int]] = {}
+        for number, (job, row) in enumerate(zip(jobs, rows, strict=True)):
+            _check_scored(row, job)
+            alike.setdefault((len(row), job.prompt.sizes), []).append(number)
+        scored: dict[int, Scored] = {}
+        for numbers in alike.values():
+            with memory_freed():
+                found = self._score_alike([jobs[n] for n in numbers], [rows[n] for n in numbers])
+            scored |= zip(numbers, found, strict=True)
+        return [scored[number] for number in range(len(jobs))]
+
+    def _score_alike(self, jobs: Sequence[ScoreJob], rows: Sequence[_Row]) -> list[Scored]:
+        import torch
+
+        texts = [dataclasses.replace(job.prompt, text=job.prompt.text + job.continuation) for job in jobs]
+        inputs = placed(self.prompter.inputs(texts), self.model)
+        ends = [ids[-len(row.scored) :].tolist() for ids, row in zip(inputs["input_ids"], rows, strict=True)]
+        if not bool(inputs["attention_mask"].all()) or ends != [row.scored for row in rows]:
+            raise ModelError("the processor does not put the text's tokens at the end of all prompts alike")
+        length = inputs["input_ids"].shape[1]  # media take more places than they have marks in the text
+        self._check_fits(length)
+        most = max(len(row.scored) for row in rows)
+        keep = torch.arange(length - most - 1, length - 1).to(self.model.device)
+        with torch.inference_mode():
+            logits = self.model(
+                **inputs, use_cache=False, **({"logits_to_keep": keep} if self._keeps else {})
+            ).logits
+        logits = logits if self._keeps else logits[:, keep]
+        return [
+            Scored(Likelihood(logprob=logprob, greedy=best, tokens=len(row.scored)), input_tokens=length)
+            for own, row in zip(logits, rows, strict=True)
+            for logprob, best in [_of_tokens(own[most - len(row.scored) :], row.scored)]
+        ]
+
     def _rows(self, job: ScoreJob) -> list[_Row]:
         if job.whole:
             tokens = self._encode(job.continuation, special=self._wants_special(job.continuation))
@@ -90,11 +138,14 @@ class Scorer:
             rows = [_Row([self._first], tokens[cut:])]
         else:
             rows = [self._pair(job.prompt, job.continuation)]
-        if not all(row.scored for row in rows) or not rows:
-            raise BadRequest(f"the text {job.continuation[:40]!r} has no tokens of its own after this prompt")
-        if self.context is not None and (longest := max(map(len, rows))) > self.context + 1:
-            raise BadRequest(f"prompt and text have {longest} tokens, the model's context is {self.context}")
+        for row in rows or [_Row([], [])]:
+            _check_scored(row, job)
+        self._check_fits(max(map(len, rows)))
         return rows
+
+    def _check_fits(self, length: int) -> None:
+        if self.context is not None and length > self.context + 1:
+            raise BadRequest(f"prompt and text have {length} tokens, the model's context is {self.context}")
 
     def _pair(self, prompt: Prompt, continuation: str) -> _Row:
         whole = self._encode(prompt.text + continuation, special=prompt.special)
@@ -135,13 +186,23 @@ class Scorer:
         return [_sum(logits[place], row, offset) for place, row in enumerate(rows)]
 
 
+def _check_scored(row: _Row, job: ScoreJob) -> None:
+    if not row.scored:
+        raise BadRequest(f"the text {job.continuation[:40]!r} has no tokens of its own after this prompt")
+
+
 def _sum(logits: Any, row: _Row, offset: int) -> tuple[float, bool]:
     """`logits`: (places, vocabulary), the first one for the place `offset`."""
+    start = len(row.before) - 1 - offset
+    return _of_tokens(logits[start : start + len(row.scored)], row.scored)
+
+
+def _of_tokens(logits: Any, scored: Sequence[int]) -> tuple[float, bool]:
+    """`logits`: (len(scored), vocabulary), of the places before each token of `scored`."""
     import torch
 
-    start = len(row.before) - 1 - offset
-    own = logits[start : start + len(row.scored)].float()
-    tokens = torch.tensor(row.scored, device=own.device)
+    own = logits.float()
+    tokens = torch.tensor(scored, device=own.device)
     logprobs = own.log_softmax(dim=-1).gather(-1, tokens[:, None])
     return float(logprobs.sum()), bool((own.argmax(dim=-1) == tokens).all())
 

@@ -72,6 +72,13 @@ class Prompt:
         fps = tuple(sorted({round(v.fps, 3) for v in self.videos}))
         return (bool(self.images), bool(self.audio), fps, self.special)
 
+    @property
+    def sizes(self) -> tuple[object, ...]:
+        """Media of equal sizes take equally many places."""
+        images = tuple(image.size for image in self.images)
+        sounds = tuple(len(sound) for sound in self.audio)
+        return images, sounds, tuple(video.frames.shape for video in self.videos)
+
 
 class Prompter:
     """Writes prompts for one opened checkpoint."""

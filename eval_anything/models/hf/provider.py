@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from eval_anything.errors import BadRequest, EvalAnythingError, ModelError
+from eval_anything.errors import EvalAnythingError, ModelError
 from eval_anything.models.base import Model, ModelContext
 from eval_anything.models.hf import checkpoint, load
 from eval_anything.models.hf.batch import Batcher
@@ -53,6 +53,7 @@ class HFModel(Model):
     precision, rounding may differ with the shape of the batch.
     """
 
+    local = True
     Options: ClassVar[type[msgspec.Struct]] = HFOptions
     transport_options: ClassVar[tuple[str, ...]] = ("batch_size", "device")
 
@@ -78,16 +79,13 @@ class HFModel(Model):
         folder, commit = self.folder(weights=False)
         load.libraries()
         dtype = load.resolve_dtype(self.options.dtype, load.resolve_device(self.options.device))
-        which = {"commit": commit} if commit else {"checkpoint": checkpoint.digest(folder)[0]}
+        which = checkpoint.identity(folder, commit)
         given = load.read_template(self._template)
         template = {} if given is None else {"chat_template": hashlib.sha256(given.encode()).hexdigest()}
         return {**which, **template, "dtype": dtype}
 
     def notes(self) -> tuple[str, ...]:
-        folder, commit = self.folder(weights=False)
-        if commit or checkpoint.digest(folder)[1]:
-            return ()
-        return ("the checkpoint hash is of a sample of the weights (above 4 GB not all of them are read)",)
+        return checkpoint.notes(*self.folder(weights=False))
 
     async def start(self, context: ModelContext) -> None:
         await super().start(context)
@@ -108,7 +106,7 @@ class HFModel(Model):
         model = load.load_weights(opened, device, dtype, self.options.attention)
         prompter = Prompter(opened, context.store, self.options.max_frames, self.options.fps)
         generator = Generator(opened, model, prompter)
-        scorer = Scorer(opened, model, self.options.batch_size)
+        scorer = Scorer(opened, model, prompter, self.options.batch_size)
 
         def run(jobs: list[Any]) -> list[Any]:
             return scorer.run(jobs) if isinstance(jobs[0], ScoreJob) else generator.run(jobs)
@@ -135,11 +133,15 @@ class HFModel(Model):
     async def _likelihood(self, request: Request, prompt: "Prompt", continuation: str) -> Response:
         from eval_anything.models.hf.likelihood import ScoreJob
 
-        if prompt.images or prompt.audio or prompt.videos:
-            raise BadRequest("the likelihood of a text is taken after text alone, not after media")
         job = ScoreJob(prompt, continuation, whole=not request.messages)
         scored = await self._batcher.submit(job, job.batch_key)
-        usage = Usage(requests=1, input_tokens=scored.input_tokens)
+        usage = Usage(
+            requests=1,
+            input_tokens=scored.input_tokens,
+            images_in=len(prompt.images),
+            audio_s_in=prompt.audio_s,
+            video_s_in=prompt.video_s,
+        )
         return Response(likelihood=scored.likelihood, usage=usage, notes=tuple(prompt.notes))
 
     def _response(self, prompt: "Prompt", answer: "Answer", seconds: float) -> Response:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from eval_anything.errors import UsageError
+from eval_anything.models.base import Account
 from eval_anything.models.openai.address import DEFAULT_URL, Address, parse_addresses
 
 if TYPE_CHECKING:
@@ -35,6 +36,12 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     def secrets(self) -> tuple[str, ...]:
         held = [self.key, *(secret for address in self.addresses for secret in address.secrets)]
         return tuple(secret for secret in held if len(secret) >= _SECRET_CHARS)
+
+    @property
+    def account(self) -> Account:
+        """The servers and the key that they are shown."""
+        hosts = sorted({address.place for address in self.addresses})
+        return Account(server=",".join(hosts), key=self.key or ",".join(self.secrets))
 
     async def connect(self, spec: str, timeout_s: float) -> Connection:
         """Raises UsageError when the key is missing or a server cannot be reached."""

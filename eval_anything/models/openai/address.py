@@ -27,6 +27,11 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     """Value of the Authorization header, when the URL carries user and password."""
     secrets: tuple[str, ...] = ()
 
+    @property
+    def place(self) -> str:
+        """Host, and the port where it is none of the usual ones."""
+        return self.host if self.port in (80, 443) else f"{self.host}:{self.port}"
+
     def url(self, route: str) -> str:
         """Where another route of the server is, such as "/images/generations"; without credentials."""
         parts = urlsplit(self.chat_url)

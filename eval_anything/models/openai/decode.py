@@ -18,7 +18,9 @@ from eval_anything.models.openai.wire import (
     AudioData,
     Choice,
     Completion,
+    InputDetails,
     Item,
+    OutputDetails,
     PlainCompletion,
     ReplyMessage,
     Tokens,
@@ -79,6 +81,7 @@ class Decoder:
             usage=_usage(completion.usage, request, parts),
             finish_reason=choice.finish_reason or "",
             model=completion.model or "",
+            system_fingerprint=completion.system_fingerprint or "",
         )
 
     def read_plain(self, body: bytes, where: str) -> PlainCompletion:
@@ -204,6 +207,13 @@ def _usage(tokens: Tokens | None, request: Request, parts: Sequence[Part]) -> Us
         input_tokens=told.prompt_tokens or 0,
         output_tokens=told.completion_tokens or 0,
     )
-    details = told.completion_tokens_details
-    thought = (details.reasoning_tokens if details else None) or 0
-    return msgspec.structs.replace(counted, reasoning_tokens=thought, cost_usd=told.cost)
+    read = told.prompt_tokens_details or InputDetails()
+    written = told.completion_tokens_details or OutputDetails()
+    return msgspec.structs.replace(
+        counted,
+        input_cached_tokens=read.cached_tokens or 0,
+        input_audio_tokens=read.audio_tokens or 0,
+        reasoning_tokens=written.reasoning_tokens or 0,
+        output_audio_tokens=written.audio_tokens or 0,
+        cost_usd=told.cost,
+    )

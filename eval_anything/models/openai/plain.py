@@ -51,7 +51,12 @@ class PlainScorer:
         )
         total = _prompt_tokens(reply)
         usage = msgspec.structs.replace(counting, input_tokens=counting.input_tokens + total)
-        return Response(likelihood=_likelihood(reply, before, total), usage=usage, model=reply.model or "")
+        return Response(
+            likelihood=_likelihood(reply, before, total),
+            usage=usage,
+            model=reply.model or "",
+            system_fingerprint=reply.system_fingerprint or "",
+        )
 
     def _body(self, prompt: str, **more: Any) -> bytes:
         # Servers want to generate at least one token; it is not looked at.

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from eval_anything.errors import UsageError
-from eval_anything.models.base import Model, ModelContext
+from eval_anything.models.base import Account, Model, ModelContext
 from eval_anything.models.modalities import parse_modalities
-from eval_anything.models.openai.access import find_access
+from eval_anything.models.openai.access import Access, find_access
 from eval_anything.models.openai.address import CHAT_ROUTE, DEFAULT_URL
 from eval_anything.models.openai.decode import Decoder
 from eval_anything.models.openai.encode import Body, Dialect, encode_request, media_bytes
@@ -66,13 +66,17 @@ class OpenAIModel(Model):
     Options = OpenAIOptions
     transport_options = ("base_url", "api_key_env", "api_key", "max_tokens_field")
 
-    def __init__(self, name: str, options: OpenAIOptions) -> None:
-        """Raises UsageError for a base URL that is none, UnknownName for an unknown modality."""
+    def __init__(self, name: str, options: OpenAIOptions, access: Access | None = None) -> None:
+        """`access`: who is asked with which key, where the options do not say it (a server that we started).
+
+        Raises UsageError for a base URL that is none, UnknownName for an unknown modality.
+        """
         super().__init__(name, options)
-        where = f"model openai/{name}, option"
+        self._spec = f"{self.provider}/{name}"
+        where = f"model {self._spec}, option"
         self._inputs = parse_modalities(options.inputs, f"{where} inputs")
         self._outputs = parse_modalities(options.outputs, f"{where} outputs")
-        self._access = find_access(options.base_url, options.api_key_env)
+        self._access = access or find_access(options.base_url, options.api_key_env)
         self._secrets = self._access.secrets
         self._connection: Connection | None = None
         self._dialect = Dialect(
@@ -101,12 +105,15 @@ class OpenAIModel(Model):
     def secrets(self) -> tuple[str, ...]:
         return self._secrets
 
+    def account(self) -> Account:
+        return self._access.account
+
     async def start(self, context: ModelContext) -> None:
         """Raises UsageError when the key is missing or a server cannot be reached."""
         await super().start(context)
         self._media = MediaEncoder(context.store)
-        self._decoder = Decoder(f"openai/{self.name}", context.store, self._secrets)
-        self._connection = await self._access.connect(f"openai/{self.name}", context.timeout_s)
+        self._decoder = Decoder(self._spec, context.store, self._secrets)
+        self._connection = await self._access.connect(self._spec, context.timeout_s)
         self._scorer = PlainScorer(self.name, self._ask_plain)
 
     async def generate(self, request: Request) -> Response:
@@ -124,7 +131,7 @@ class OpenAIModel(Model):
 
     async def _post(self, body: bytes, route: str) -> "HttpReply":
         if self._connection is None:
-            raise UsageError(f"model openai/{self.name} was asked before it was started")
+            raise UsageError(f"model {self._spec} was asked before it was started")
         reply = await self._connection.post(body, route)
         if not 200 <= reply.status < 300:
             raise http_fault(reply.status, reply.headers, reply.body, self._secrets, reply.server)

@@ -57,13 +57,20 @@ class Choice(msgspec.Struct, frozen=True):
     finish_reason: str | None = None
 
 
+class InputDetails(msgspec.Struct, frozen=True):
+    cached_tokens: Count | None = None
+    audio_tokens: Count | None = None
+
+
 class OutputDetails(msgspec.Struct, frozen=True):
     reasoning_tokens: Count | None = None
+    audio_tokens: Count | None = None
 
 
 class Tokens(msgspec.Struct, frozen=True):
     prompt_tokens: Count | None = None
     completion_tokens: Count | None = None
+    prompt_tokens_details: InputDetails | None = None
     completion_tokens_details: OutputDetails | None = None
     cost: Annotated[float, msgspec.Meta(ge=0)] | None = None
     """US dollars, from servers that bill."""
@@ -72,6 +79,7 @@ class Tokens(msgspec.Struct, frozen=True):
 class Completion(msgspec.Struct, frozen=True):
     choices: list[Choice] | None = None
     model: str | None = None
+    system_fingerprint: str | None = None
     usage: Tokens | None = None
     error: Any = None
     """Some gateways report a failed upstream server under status 200."""
@@ -94,13 +102,20 @@ class PlainCompletion(msgspec.Struct, frozen=True):
 
     choices: list[PlainChoice] | None = None
     model: str | None = None
+    system_fingerprint: str | None = None
     usage: Tokens | None = None
     error: Any = None
 
     def as_chat(self) -> Completion:
         """The same as a chat completion."""
         choices = [Choice(ReplyMessage(content=c.text), c.finish_reason) for c in self.choices or ()]
-        return Completion(choices=choices, model=self.model, usage=self.usage, error=self.error)
+        return Completion(
+            choices=choices,
+            model=self.model,
+            system_fingerprint=self.system_fingerprint,
+            usage=self.usage,
+            error=self.error,
+        )
 
 
 READER = msgspec.json.Decoder(Completion)

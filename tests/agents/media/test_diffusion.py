@@ -7,14 +7,20 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import tiny_generators
+import tiny_rewards
 from hf_lab import converse
 from servers.hub_server import HubServer
 
+import eval_anything
+from eval_anything.agents.media import settings
 from eval_anything.agents.media.diffusion import DiffusersModel, DiffusersOptions
 from eval_anything.agents.media.pipelines import modality_of, read_index
+from eval_anything.cli.main import main
 from eval_anything.errors import BadRequest, UsageError
+from eval_anything.media.convert import load_audio
 from eval_anything.media.store import ArtifactStore
 from eval_anything.values import Message, Origin, Params, Request, Text
 
@@ -80,6 +86,49 @@ def test_an_image_is_the_same_alone_and_in_a_batch(lab):
     assert artifact.lineage.details == {"pipeline": "StableDiffusionPipeline", "steps": 2, "guidance": 7.5}
 
 
+def alone_and_together(lab, builder, modality):
+    """Prompts of several lengths, of which some pipelines would pad the shorter ones."""
+    prompts = ("a dog", "the dog barks and barks", "a cat")
+    requests = [asked(prompt, modality, sample=prompt) for prompt in prompts]
+    together = lab.ask(builder, *requests, batch_size=3)
+    assert len(set(shas(together))) == 3
+    return lab.ask(builder, *requests, together=False), together
+
+
+def test_a_video_is_the_same_alone_and_in_a_batch(lab):
+    alone, together = alone_and_together(lab, "tiny_cogvideox", "video")
+    assert shas(alone) == shas(together)
+
+
+def test_a_sound_is_the_same_alone_and_in_a_batch_but_for_rounding(lab):
+    for pair in zip(*alone_and_together(lab, "tiny_audioldm2", "audio"), strict=True):
+        one, other = (load_audio(lab.store.path(r.parts[0].artifact), 16000) for r in pair)
+        assert np.abs(one).max() > 0.1
+        assert np.abs(one - other).max() < 2 / 2**15  # a step of 16 bits
+
+
+def test_noise_that_no_generator_of_the_request_gives_is_seeded_too(lab, tmp_path):
+    """The scheduler of FLUX, told to sample with noise in each step, draws from torch's own generator."""
+    folder = lab.copy("tiny_flux", tmp_path)
+    path = folder / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "stochastic_sampling": True}))
+    options = DiffusersOptions(**{**SMALL["tiny_flux"], "steps": 2})
+
+    def made(*requests, together=True):
+        return shas(converse(DiffusersModel(str(folder), options), lab.store, requests, together=together))
+
+    requests = [asked("a dog"), asked("a dog", draw=1), asked("a dog", seed=5)]
+    found = made(*requests)
+    assert found == made(*requests, together=False) == made(*reversed(requests))[::-1]
+    assert len(set(found)) == 3
+
+
+def test_half_precision(lab):
+    whole, half = lab.ask("tiny_sd", asked("a dog")), lab.ask("tiny_sd", asked("a dog"), dtype="bfloat16")
+    assert half[0].state == "ok" and shas(half) != shas(whole)
+    assert lab.model("tiny_sd", dtype="bfloat16").identity()["dtype"] == "bfloat16"
+
+
 def test_the_seed_of_the_lineage_makes_the_image_again(lab):
     (first,) = lab.ask("tiny_sd", asked("a red circle"))
     lineage = first.parts[0].artifact.lineage
@@ -142,8 +191,92 @@ def test_what_a_pipeline_cannot_do_is_said(lab):
         lab.ask("tiny_sd", asked("a dog", extra={"eta": 1}))
     with pytest.raises(UsageError, match=r"option frames: StableDiffusionPipeline has no such setting"):
         lab.ask("tiny_sd", asked("a dog"), frames=3)
-    with pytest.raises(UsageError, match="offload"):
-        lab.ask("tiny_sd", asked("a dog"), offload="model", device="cpu")
+    for offload in ("model", "sequential"):
+        with pytest.raises(UsageError, match=f"option offload: '{offload}' moves weights to a GPU"):
+            lab.model("tiny_sd", offload=offload, device="cpu").identity()
+    with pytest.raises(UsageError, match="option fps: StableDiffusionPipeline has no such setting"):
+        lab.model("tiny_sd", fps=8).identity()
+
+
+def test_guidance_that_would_be_passed_over_is_refused(lab):
+    said = {
+        "option negative_prompt: FluxPipeline looks at it where true_guidance is above 1; it is 1": {
+            "negative_prompt": "dog"
+        },
+        "option true_guidance: it leads away from negative_prompt": {"true_guidance": 2},
+        "option guidance: this checkpoint of FluxPipeline takes none": {"guidance": 3.5},
+    }
+    for message, options in said.items():
+        with pytest.raises(UsageError, match=message):
+            lab.model("tiny_flux", **options).identity()
+    with pytest.raises(UsageError, match=r"looks at it where guidance is above 1; it is 0\.5"):
+        lab.model("tiny_sd", negative_prompt="dog", guidance=0.5).identity()
+    plain, led = (
+        lab.ask("tiny_flux", asked("a red circle", seed=1), **options)[0].parts[0].artifact
+        for options in ({}, {"true_guidance": 4, "negative_prompt": "dog"})
+    )
+    assert plain.sha256 != led.sha256
+    assert led.lineage.details["true_guidance"] == 4 and "true_guidance" not in plain.lineage.details
+
+
+def test_what_it_makes_and_takes_is_looked_at_before_anything_is_loaded(lab, tmp_path, capsys):
+    def ended(builder, *more):
+        spec, out = f"diffusers/{lab.folder(builder)}", tmp_path / "run"
+        code = main(["run", "--model", spec, "--data", "synthetic:n=3", "--out", str(out), "-q", *more])
+        assert code == 2 and not out.exists()
+        return capsys.readouterr().err
+
+    assert "task amu asks for words" in ended("tiny_sd", "--tasks", "image_reward,amu")
+    assert "it can be a tool itself (-A audio=" in ended("tiny_audioldm2", "--tasks", "image_reward")
+    assert "agent native" in ended("tiny_sd", "--tasks", "amg_instruction_audio", "--agent", "native")
+    assert "needs text output" in ended("tiny_sd", "--tasks", "interleaved_bench", "--agent", "none")
+    assert "option frames" in ended("tiny_sd", "--tasks", "image_reward", "-M", "frames=3")
+    offload = ("-M", "offload=model", "-M", "device=cpu")
+    assert "option offload" in ended("tiny_sd", "--tasks", "image_reward", *offload)
+
+
+def run(lab, builder, task, out, **options):
+    spec = f"diffusers/{lab.folder(builder)}"
+    options = {"data": "synthetic:n=4", "model_options": SMALL[builder], **options}
+    return eval_anything.evaluate(spec, [task], out=out, **options).tasks[0]
+
+
+def test_images_of_a_pipeline_as_the_model_are_scored(lab, tmp_path):
+    judge = tiny_rewards.image_reward(tmp_path / "judge")
+    scored = {"judge": "image_reward", "judge_options": {"model": str(judge), "device": "cpu"}, "seed": 3}
+    first = run(lab, "tiny_sd", "image_reward", tmp_path / "first", repeats=2, **scored)
+    assert first.counts.scored == 8 and not first.counts.errors
+    alone = {**SMALL["tiny_sd"], "batch_size": 1}
+    again = run(lab, "tiny_sd", "image_reward", tmp_path / "again", repeats=2, model_options=alone, **scored)
+    assert again.fingerprint == first.fingerprint
+    assert again.metrics[0].value == pytest.approx(first.metrics[0].value, abs=1e-5)  # the judge batches too
+    media = [{p.name for p in (tmp_path / name / "media").rglob("*.png")} for name in ("first", "again")]
+    assert media[0] == media[1] and len(media[0]) == 8
+    hidden = run(lab, "tiny_sd_that_hides", "image_reward", tmp_path / "hidden", **scored)
+    assert hidden.counts.refused == 4 and not hidden.counts.scored
+
+
+def test_a_task_of_videos_is_answered_by_a_pipeline_as_the_model(lab, tmp_path):
+    result = run(lab, "tiny_cogvideox", "amg_instruction_video", tmp_path / "run")
+    assert (result.counts.ok, result.counts.scored) == (4, 0)  # the offline judge sees scenes, not noise
+    assert len(list((tmp_path / "run" / "media").rglob("*.mp4"))) == 4
+
+
+def test_rates_of_videos_that_nothing_tells_are_noted(lab, tmp_path):
+    model = lab.model("tiny_cogvideox")
+    assert model.options.settings(model.index).fps == 8 and model.notes() == ()
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "LattePipeline"}))
+    unknown = DiffusersModel(str(tmp_path), DiffusersOptions())
+    assert "nothing says how many frames per second LattePipeline makes" in unknown.notes()[0]
+    assert DiffusersModel(str(tmp_path), DiffusersOptions(fps=12)).notes() == ()
+    for pipeline, rate in (("LTXPipeline", 25), ("WanPipeline", 16)):
+        (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": pipeline}))
+        found = read_index(tmp_path)
+        assert settings.effective(found, settings.Settings())["fps"] == rate
+    given = settings.arguments(found, settings.Settings(fps=24))
+    assert given == {}  # Wan is not told
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "LTXPipeline"}))
+    assert settings.arguments(read_index(tmp_path), settings.Settings(fps=24)) == {"frame_rate": 24}
 
 
 def load(folder):

@@ -34,13 +34,19 @@ def test_text_with_what_it_cost_and_who_gave_it(store):
         "candidatesTokenCount": 20,
         "thoughtsTokenCount": 300,
         "totalTokenCount": 420,
+        "promptTokensDetails": [
+            {"modality": "TEXT", "tokenCount": 30},
+            {"modality": "AUDIO", "tokenCount": 70},
+        ],
+        "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 12}],
     }
     response = decode(store, generated("yes", usageMetadata=usage))
     assert (response.parts, response.state, response.finish_reason) == ((Text("yes"),), "ok", "STOP")
     assert (response.model, response.reply_id) == ("gemini-served-001", "reply-1")
     told = response.usage
-    assert (told.input_tokens, told.cached_tokens) == (100, 60)
+    assert (told.input_tokens, told.input_cached_tokens) == (100, 60)
     assert (told.output_tokens, told.reasoning_tokens) == (320, 300)
+    assert (told.input_audio_tokens, told.output_audio_tokens, told.output_image_tokens) == (70, 0, 12)
 
 
 def test_pieces_of_one_text_are_one_text_and_thinking_is_apart(store):

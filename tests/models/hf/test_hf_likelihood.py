@@ -13,7 +13,7 @@ from eval_anything.errors import BadRequest
 from eval_anything.models.hf import load
 from eval_anything.models.hf.likelihood import _windows
 from eval_anything.models.hf.provider import HFModel, HFOptions
-from eval_anything.values import Likelihood, Message, Params, Request, Text
+from eval_anything.values import Likelihood, Params, Request
 
 TEXTS = [
     ("what is the answer?", " yes"),
@@ -72,6 +72,64 @@ def test_neighbours_and_padding_do_not_change_a_likelihood(lab: Lab, builder: st
                 one.likelihood.tokens,
             )
     assert len({round(r.likelihood.logprob, 3) for r in alone}) == len(TEXTS)
+
+
+def after_media(lab: Lab, *parts: Any, text: str) -> Request:
+    return msgspec.structs.replace(request(*parts), continuation=text)
+
+
+def by_processor(lab: Lab, builder: str, asked: Request, store: Any) -> float:
+    """One forward pass over all of prompt, media and text, through the processor."""
+    import torch
+
+    from eval_anything.models.hf.prompt import Prompter
+
+    opened = load.open_checkpoint(lab.folder(builder), None)
+    model = load.load_weights(opened, "cpu", "float32", None)
+    prompter = Prompter(opened, store, 16, 1.0)
+    prompt = prompter.prompt(asked)
+    own = opened.tokenizer.encode(prompt.text.rstrip(), add_special_tokens=False)
+    whole = opened.tokenizer.encode(prompt.text + asked.continuation, add_special_tokens=False)
+    prompt.text += asked.continuation
+    inputs = prompter.inputs([prompt])
+    scored = len(whole) - len(own)
+    with torch.inference_mode():
+        logprobs = model(**inputs).logits[0].log_softmax(-1)
+    ids = inputs["input_ids"][0]
+    assert len(ids) > len(whole)  # media take places of their own
+    places = range(len(ids) - scored, len(ids))
+    return sum(float(logprobs[place - 1, ids[place]]) for place in places)
+
+
+@pytest.mark.parametrize("builder", ["tiny_qwen2_vl", "tiny_llava", "tiny_qwen2_audio", "tiny_omni"])
+def test_a_text_is_scored_after_media(lab: Lab, builder: str) -> None:
+    makes: list[Any] = [lab.audio] if "audio" in builder else [lab.image]
+    if builder == "tiny_omni":
+        makes = [lab.image, lab.audio]
+    one, other = [make(1) for make in makes], [make(2) for make in makes]
+    requests = [
+        after_media(lab, *media, prompt, text=text)
+        for media, prompt in ((one, "what is it?"), (other, "what is it?"), (one, "red or blue, or what?"))
+        for text in ("red", "blue, not red", "no")
+    ]
+    together = lab.ask(builder, requests)
+    alone = lab.ask(builder, requests, together=False)
+    for asked, response, same in zip(requests, together, alone, strict=True):
+        expected = by_processor(lab, builder, asked, lab.store)
+        assert response.likelihood.logprob == pytest.approx(expected, abs=1e-4)
+        assert same.likelihood.logprob == pytest.approx(response.likelihood.logprob, abs=1e-4)
+        assert same.likelihood.tokens == response.likelihood.tokens > 0
+    assert len({round(r.likelihood.logprob, 4) for r in together}) == len(requests)
+    assert together[0].usage.images_in + together[0].usage.audio_s_in > 0
+
+
+def test_a_video_before_the_text(lab: Lab) -> None:
+    requests = [after_media(lab, lab.video(seed), "what?", text="yes") for seed in (1, 2)]
+    found = lab.ask("tiny_qwen2_vl", requests)
+    assert found[0].likelihood.logprob == pytest.approx(
+        by_processor(lab, "tiny_qwen2_vl", requests[0], lab.store), abs=1e-4
+    )
+    assert found[0].likelihood.logprob != found[1].likelihood.logprob
 
 
 def test_what_greedy_decoding_gives_is_greedy(lab: Lab) -> None:
@@ -137,12 +195,6 @@ def test_windows_hold_each_token_once_and_as_much_before_it_as_fits() -> None:
 def test_what_cannot_be_scored(lab: Lab, asked: Request, said: str) -> None:
     with pytest.raises(BadRequest, match=said):
         lab.ask("tiny_llama", [asked])
-
-
-def test_a_text_after_media_is_not_scored(lab: Lab) -> None:
-    turn = Message("user", (lab.image(1), Text("what?")))
-    with pytest.raises(BadRequest, match="not after media"):
-        lab.ask("tiny_omni", [Request(messages=(turn,), continuation="red")])
 
 
 def test_a_checkpoint_without_a_template_takes_plain_prompts_alone(lab: Lab, tmp_path: Path) -> None:

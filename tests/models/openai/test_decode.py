@@ -110,6 +110,21 @@ def test_text_and_states(decoder, content, finish_reason, parts, state):
     assert (response.parts, response.state) == (parts, state)
 
 
+def test_kinds_of_tokens_and_the_build_are_kept(decoder):
+    reply = completion("yes") | {"system_fingerprint": "fp_1"}
+    reply["usage"] = {
+        "prompt_tokens": 100,
+        "completion_tokens": 50,
+        "prompt_tokens_details": {"cached_tokens": 64, "audio_tokens": 20, "else": None},
+        "completion_tokens_details": {"audio_tokens": 30, "reasoning_tokens": None},
+    }
+    response = decode(decoder, reply)
+    usage = response.usage
+    assert (usage.input_cached_tokens, usage.input_audio_tokens, usage.output_audio_tokens) == (64, 20, 30)
+    assert (response.model, response.system_fingerprint) == ("served-model", "fp_1")
+    assert decode(decoder, completion("yes")).system_fingerprint == ""
+
+
 def test_reasoning_fields_and_refusals(decoder):
     assert decode(decoder, completion("x", reasoning="r")).parts == (Reasoning("r"), Text("x"))
     assert decode(decoder, completion("x", reasoning_content="r", reasoning="r")).parts[0] == Reasoning("r")

@@ -1,5 +1,6 @@
 """`openai/` against a real server that is not ours: `transformers serve` with a tiny model."""
 
+import asyncio
 import socket
 import subprocess
 import sys
@@ -10,11 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tiny_models import tiny_llama
+from servers.media_files import wav
+from tiny_models import tiny_llama, tiny_qwen2_audio
 
 import eval_anything
+from eval_anything.media.store import ArtifactStore
+from eval_anything.models.base import ModelContext
+from eval_anything.models.openai.provider import OpenAIModel, OpenAIOptions
 from eval_anything.stores.journal import read_rows
 from eval_anything.stores.rows import ResponseRow
+from eval_anything.values import Audio, Message, Params, Request, Response, Text
 
 UP_WITHIN_S = 90
 SERVE = """
@@ -74,3 +80,27 @@ def test_a_run_against_transformers_serve(served: tuple[str, Path], text_task: s
     assert {row.response.state for row in rows} <= {"ok", "truncated"}
     assert all(row.response.usage.output_tokens > 0 for row in rows)
     assert results.tasks[0].counts.scored == 3
+
+
+def test_a_sound_reaches_the_model(served: tuple[str, Path], tmp_path: Path) -> None:
+    """Not an image: transformers decodes those by the part of torchvision that has to match torch."""
+    folder = tiny_qwen2_audio(tmp_path / "hearing")
+    store = ArtifactStore(tmp_path / "media")
+    sound = Audio(store.add_bytes(wav(), "audio"))
+    model = OpenAIModel(str(folder), OpenAIOptions(base_url=served[0]))
+
+    async def go() -> tuple[Response, Response]:
+        await model.start(ModelContext(store=store, timeout_s=120))
+        try:
+            return await ask(model), await ask(model, sound)
+        finally:
+            await model.stop()
+
+    deaf, hearing = asyncio.run(go())
+    assert {deaf.state, hearing.state} <= {"ok", "truncated"}
+    assert hearing.usage.input_tokens > deaf.usage.input_tokens
+
+
+async def ask(model: OpenAIModel, *media: Audio) -> Response:
+    message = Message("user", (Text("what is that?"), *media))
+    return await model.generate(Request(messages=(message,), params=Params(max_tokens=4)))

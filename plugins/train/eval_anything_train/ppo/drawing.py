@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from eval_anything.agents.media.hf_media import pictures
+from eval_anything.agents.media.hf_families import pictures
 from eval_anything.errors import UsageError
 from eval_anything.models.hf.sampling import GumbelSampler
 from eval_anything.values import File, Text

@@ -69,13 +69,7 @@ def _lookups(rng: Random, course: Course) -> Row:
         for lesson in world.ask(drawn, rng, _needs(shown or ("seen",)), 2 * course.questions)
         if lesson.group != "descriptions"
     ]
-    posed = [
-        sources.choice(drawn, "audio" if side == "heard" else _visual(drawn), rng)
-        for side in shown
-        if rng.random() < 0.5
-    ]
-    lessons = [*posed, *found][: course.questions]
-    return Row(scene=drawn, shown=shown or ("seen",), lessons=tuple(lessons))
+    return Row(scene=drawn, shown=shown or ("seen",), lessons=tuple(found[: course.questions]))
 
 
 def _scene(rng: Random, course: Course) -> Row:

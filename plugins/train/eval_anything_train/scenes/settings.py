@@ -23,8 +23,7 @@ class Course(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     objects: Annotated[int, msgspec.Meta(ge=1, le=4)] = 4
     """Objects of a scene at most."""
     lookups: bool = False
-    """Only short questions about what is there, some with options to choose from: no descriptions, no agents,
-    nothing else from other tasks."""
+    """Only short questions about what is there: no descriptions, no agents, nothing from other tasks."""
     terse: bool = False
     """Each question has one answer, the shortest one."""
     questions: Count = 10

@@ -16,7 +16,6 @@ from eval_anything.judges.synergy import embedded
 from eval_anything.judges.synergy.embedded import EmbeddedSynergyJudge, EmbeddedSynergyOptions
 from eval_anything.results.results import TaskResult
 
-
 ELSE = "a small white ring in the top left; ten horns"
 
 

@@ -54,7 +54,7 @@ def test_whole_files_are_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     data[-1] ^= 1
     (folder / "model.safetensors").write_bytes(data)
     monkeypatch.setattr(embedded, "WEIGHTS", folder)
-    with pytest.raises(UsageError, match="judge synergy-embedded: .*model.safetensors is damaged"):
+    with pytest.raises(UsageError, match=r"judge synergy-embedded: .*model\.safetensors is damaged"):
         EmbeddedSynergyJudge(EmbeddedSynergyOptions()).check(("text", "image", "audio"))
 
 

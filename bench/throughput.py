@@ -1,7 +1,8 @@
 """How close `eval-anything run` comes to what the server allows.
 
 Runs the whole command, start-up and results included, and a bare aiohttp client, one after the other,
-against one server process whose answers take 0.4 s on average (log-normal). For each prints
+against one server process whose answers take 0.4 s on average (log-normal), and 5 or 10 s where 1,000 or
+3,000 requests are in flight, as with a server that is that busy. For each prints
 
     wall          seconds from start to exit
     of ideal      (sum of the server's latencies / places) / wall
@@ -9,8 +10,9 @@ against one server process whose answers take 0.4 s on average (log-normal). For
     CPU ms        user and system time of the process, for each request
     peak MB       its largest resident set
 
-    python bench/throughput.py            all of it, about five minutes
+    python bench/throughput.py            all of it, about eight minutes
     python bench/throughput.py --quick    1,000 requests at 128 places only
+    python bench/throughput.py --many     1,000 and 3,000 requests in flight only
 """
 
 from __future__ import annotations
@@ -38,6 +40,8 @@ class Load:
     requests: int
     places: int
     images: bool = False
+    latency: str = "lognormal:0.4"
+    """Of the server, as tests/servers/openai_server.py takes it."""
 
     @property
     def name(self) -> str:
@@ -52,7 +56,9 @@ class Measured:
     ideal_s: float
 
 
-FULL = [Load(n, places) for n in (1000, 5000) for places in (32, 128, 256)] + [Load(500, 32, images=True)]
+MANY = [Load(5000, 1000, latency="lognormal:5"), Load(12000, 3000, latency="lognormal:10")]
+FULL = [Load(n, places) for n in (1000, 5000) for places in (32, 128, 256)]
+FULL += [Load(500, 32, images=True), *MANY]
 QUICK = [Load(1000, 128)]
 
 
@@ -132,27 +138,34 @@ def row(load: Load, who: str, one: Measured, other: Measured) -> dict[str, str |
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Throughput of `eval-anything run` beside a bare client.")
-    parser.add_argument("--quick", action="store_true", help="one load only")
-    parser.add_argument(
-        "--latency", default="lognormal:0.4", help="as tests/servers/openai_server.py takes it"
-    )
+    some = parser.add_mutually_exclusive_group()
+    some.add_argument("--quick", action="store_true", help="one load only")
+    some.add_argument("--many", action="store_true", help="1,000 and 3,000 requests in flight only")
     parser.add_argument("--json", action="store_true", help="print rows as JSON lines as they come")
     args = parser.parse_args()
     rows = []
-    with serving(args.latency) as url, tempfile.TemporaryDirectory() as scratch:
-        for number, load in enumerate(QUICK if args.quick else FULL):
-            data, out = Path(scratch, f"data{number}"), Path(scratch, f"run{number}")
-            log = Path(scratch, "log.txt")
-            write_data(data, load)
-            least = measure(bare(url, data, load), url, load, log)
-            whole = measure(ours(url, data, out, load), url, load, log)
-            rows += [row(load, "bare client", least, least), row(load, "eval-anything", whole, least)]
+    loads = QUICK if args.quick else MANY if args.many else FULL
+    with tempfile.TemporaryDirectory() as scratch:
+        for number, load in enumerate(loads):
+            pair = measured(load, Path(scratch, str(number)))
+            rows += pair
             if args.json:
-                print(*map(json.dumps, rows[-2:]), sep="\n", flush=True)
+                print(*map(json.dumps, pair), sep="\n", flush=True)
     if not args.json:
         from tabulate import tabulate
 
         print(tabulate(rows, headers="keys"))
+
+
+def measured(load: Load, scratch: Path) -> list[dict[str, str | float]]:
+    """The rows of the bare client and of ours."""
+    scratch.mkdir()
+    data, log = scratch / "data", scratch / "log.txt"
+    write_data(data, load)
+    with serving(load.latency) as url:
+        least = measure(bare(url, data, load), url, load, log)
+        whole = measure(ours(url, data, scratch / "run", load), url, load, log)
+    return [row(load, "bare client", least, least), row(load, "eval-anything", whole, least)]
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from random import Random
 
@@ -14,16 +15,21 @@ from safetensors.torch import load_file
 
 from eval_anything.cli.main import main
 from eval_anything.judges.agreement import heard_alike, seen_alike, stated
+from eval_anything.judges.synergy.config import read
+from eval_anything.judges.synergy.load import load_tokenizer
 from eval_anything.judges.synergy.preprocess import mel_clips, read_image
 from eval_anything.models.hf import load
 from eval_anything.synth import image
 from eval_anything.synth.parse import mentions
-from eval_anything.synth.scene import scene
+from eval_anything.synth.scene import SHAPES, TIMBRES, scene
 from eval_anything_train.scenes.media import recording
+from eval_anything_train.settings import Settings
 from eval_anything_train.synergy import carrier, preferences
 from eval_anything_train.synergy.exam import Report
 from eval_anything_train.synergy.judge import Judge
 from eval_anything_train.synergy.media import Media, heard
+from eval_anything_train.synergy.reading import TOLD, Reading
+from eval_anything_train.values import Prompt
 
 TINY = """
 stages:
@@ -84,6 +90,29 @@ def test_clips_that_are_the_same_come_once(judge: Judge) -> None:
         found = heard(tower, clips, owners)
         whole = torch.stack([torch.from_numpy(mel_clips(recording(one))) for one in drawn])
         assert torch.allclose(found, tower.audio(whole), atol=1e-4)
+
+
+def test_what_is_told_of_a_token_is_about_that_token(judge: Judge) -> None:
+    reading = Reading(judge, Settings(model="m", data="reading", out="o"), words=0.3)
+    tokenizer = load_tokenizer(judge.folder, read(judge.folder))
+    media = {tokenizer.convert_tokens_to_ids(name) for name in ("<image>", "<audio>")}
+    nouns = re.compile("|".join((*SHAPES, *TIMBRES)))
+    for number in range(20):
+        for answer in reading.encode(Prompt(id=f"test/{number}", messages=())).answers:
+            ids = answer.shown.ids
+            for token, kind, value in answer.told:
+                assert 0 <= value <= 1
+                match TOLD[kind]:
+                    case "named":
+                        # A noun may be spelt in pieces: it ends here.
+                        assert nouns.search(tokenizer.decode(ids[max(0, token - 6) : token + 1]))
+                    case "asked":
+                        assert ids[token] in media
+                    case "together":
+                        assert token == len(ids) - 1
+            if answer.true:
+                told = [value for _, kind, value in answer.told if TOLD[kind] == "named"]
+                assert told and all(value == 1 for value in told)
 
 
 def test_a_judge_comes_out_that_the_harness_uses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

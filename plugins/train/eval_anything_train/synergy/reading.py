@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import torch
@@ -82,7 +82,7 @@ class Reading(Method[Prompt, Group]):
 
     def __init__(self, judge: Judge, settings: Any, words: float) -> None:
         """`words`: weight of the words' cross-entropy."""
-        super().__init__(judge, settings)  # type: ignore[arg-type]
+        super().__init__(cast(Any, judge), settings)
         self.judge, self.words = judge, words
         self.media = Media()
         judge.model.modality_tower.requires_grad_(False)
@@ -144,19 +144,11 @@ class Reading(Method[Prompt, Group]):
         inputs, said = padded(rows, self.judge.pad)
         said &= torch.tensor([answer.true for answer in answers])[:, None]
         inputs |= self.media.inputs([one for row in rows for one in row.media], Random(items[0].id))
-        told = [(i, *one) for i, answer in enumerate(answers) for one in answer.told]
-        rows_, tokens, kinds, values = zip(*told, strict=True)
-        return Batch(
-            inputs=inputs,
-            response=said,
-            ids=tuple(item.id for item in items),
-            labels={
-                "row": torch.tensor(rows_),
-                "token": torch.tensor(tokens),
-                "kind": torch.tensor(kinds),
-                "value": torch.tensor(values),
-            },
+        told = [(row, *one) for row, answer in enumerate(answers) for one in answer.told]
+        labels = dict(
+            zip(("row", "token", "kind", "value"), map(torch.tensor, zip(*told, strict=True)), strict=True)
         )
+        return Batch(inputs=inputs, response=said, ids=tuple(item.id for item in items), labels=labels)
 
     def loss(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Metrics]:
         reader: Any = module

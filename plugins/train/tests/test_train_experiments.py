@@ -12,6 +12,7 @@ import held_out
 import jobs
 import numpy as np
 import pytest
+import refined
 import tabled
 import worth
 
@@ -122,3 +123,15 @@ def test_what_pairs_are_worth() -> None:
     assert sure.pairs == 40 and sure.chosen > sure.rejected and sure.better > 0.6 and sure.worse < 0.1
     unsure = worth.of_pairs("synthetic:ti2t,n=40,agreement=0.5", truths, "image")
     assert unsure.better < sure.better and unsure.worse > sure.worse
+
+
+def test_answers_with_mistakes_are_answered_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = refined.wrong("audio", 6)
+    assert rows and all(refined.worse(truth).loss > 0 for _, truth in rows)
+    right = {prompt.id: truth.replies[truth.winner - 1].text for prompt, truth in rows}
+    before = {prompt.id: refined.worse(truth).text for prompt, truth in rows}
+    assert refined.row("x", before, rows, "audio").endswith("| 0 % | 0 % |")
+    assert not refined.row("x", right, rows, "audio").startswith(refined.row("x", before, rows, "audio")[:12])
+    command = ["--loop", str(tmp_path), "--out", str(tmp_path / "out"), "--model", "fake/echo"]
+    assert refined.main([*command, "--about", "audio", "--n", "6"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 6

@@ -320,3 +320,13 @@ def test_another_option_is_not_this_providers(lab: Lab) -> None:
     checkpoint(lab.folder / "m")
     done = subprocess.run([*lab.command(), "-M", "keep=true"], capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "did you mean 'keep_server'" in done.stderr
+
+
+def test_the_bench_measures_what_is_added(lab: Lab) -> None:
+    bench = Path(__file__).parents[3] / "bench" / "managed_server.py"
+    words = [sys.executable, str(bench), str(checkpoint(lab.folder / "m")), "--python", str(lab.python)]
+    done = subprocess.run([*words, "--runs", "1"], capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 1), done.stderr  # 1: above the target, on a busy machine
+    rows = [line.split()[:3] for line in done.stdout.splitlines()]
+    assert ["added", "together"] in [row[:2] for row in rows]
+    assert not done.stderr

@@ -14,11 +14,12 @@ from eval_anything.agents.media.made import answer, check_asked, keep, lineage_o
 from eval_anything.agents.media.worker import Worker
 from eval_anything.errors import ModelError, UsageError
 from eval_anything.models.base import Model, ModelContext
+from eval_anything.models.foreign import interpreter
 from eval_anything.values import Capabilities, Request, Response
 
 
 class AudiocraftOptions(msgspec.Struct, frozen=True, kw_only=True):
-    python: Path | None = None
+    python: str | None = None
     """Interpreter of an environment with audiocraft; `eval-anything tools build-audiocraft` makes one."""
     duration_s: Annotated[float, msgspec.Meta(gt=0, le=120)] = 10.0
     """Seconds of audio."""
@@ -61,17 +62,20 @@ class AudiocraftModel(Model):
     async def start(self, context: ModelContext) -> None:
         """Raises UsageError without an environment, and where the worker does not come up in it."""
         await super().start(context)
-        python = self.options.python
-        if python is None or not python.expanduser().is_file():
-            what = "option python is not set" if python is None else f"option python: no such file: {python}"
-            raise UsageError(
-                f"audiocraft/{self.name}: {what}; eval-anything tools build-audiocraft makes an environment"
-            )
-        command = (str(python.expanduser().absolute()), str(self.worker), self.name)
+        command = (self._interpreter(), str(self.worker), self.name)
         self._worker = Worker(
             (*command, "--device", self.options.device), self.options.start_s, context.timeout_s
         )
         await self._worker.start()
+
+    def _interpreter(self) -> str:
+        spec, python = f"audiocraft/{self.name}", self.options.python
+        try:
+            if python is None:
+                raise UsageError(f"{spec}: option python is not set")
+            return interpreter(python, spec)
+        except UsageError as fault:
+            raise UsageError(f"{fault}; eval-anything tools build-audiocraft makes an environment") from None
 
     async def generate(self, request: Request) -> Response:
         spec = f"audiocraft/{self.name}"

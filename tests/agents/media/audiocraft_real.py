@@ -6,7 +6,6 @@ tests, with random weights.
 
 import asyncio
 import os
-from pathlib import Path
 
 import pytest
 
@@ -40,7 +39,7 @@ def python(tmp_path):
 
 def ask(tmp_path, python, name, *seeds):
     async def go():
-        model = AudiocraftModel(name, AudiocraftOptions(python=Path(python), duration_s=1.0, device="cpu"))
+        model = AudiocraftModel(name, AudiocraftOptions(python=python, duration_s=1.0, device="cpu"))
         try:
             await model.start(ModelContext(store=ArtifactStore(tmp_path / "media")))
             return [(await model.generate(asked(seed))).parts[0].artifact for seed in seeds]

@@ -10,6 +10,7 @@ from eval_anything.agents.media.audiocraft import AudiocraftModel, AudiocraftOpt
 from eval_anything.errors import BadRequest, GarbageReply, ModelError, UsageError
 from eval_anything.media.store import ArtifactStore
 from eval_anything.models.base import ModelContext
+from eval_anything.options import parse
 from eval_anything.values import Message, Origin, Params, Request, Text
 
 STANDIN = Path(__file__).with_name("standin_worker.py")
@@ -31,7 +32,7 @@ def asked(prompt, modality="audio", draw=0, seed=None):
 
 def ask(tmp_path, *requests, name="facebook/audiogen-medium", python=sys.executable, **options):
     async def go():
-        options_given = AudiocraftOptions(python=python and Path(python), duration_s=0.5, **options)
+        options_given = parse(AudiocraftOptions, {"python": python, "duration_s": "0.5", **options}, "options")
         model = Standin(name, options_given)
         try:
             await model.start(ModelContext(store=ArtifactStore(tmp_path), timeout_s=20))

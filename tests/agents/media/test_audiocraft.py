@@ -32,8 +32,8 @@ def asked(prompt, modality="audio", draw=0, seed=None):
 
 def ask(tmp_path, *requests, name="facebook/audiogen-medium", python=sys.executable, **options):
     async def go():
-        options_given = parse(AudiocraftOptions, {"python": python, "duration_s": "0.5", **options}, "options")
-        model = Standin(name, options_given)
+        given = {"python": python, "duration_s": "0.5", **options}
+        model = Standin(name, parse(AudiocraftOptions, given, "options"))
         try:
             await model.start(ModelContext(store=ArtifactStore(tmp_path), timeout_s=20))
             return await asyncio.gather(*(model.generate(request) for request in requests))

@@ -47,9 +47,9 @@ def bars(items: Sequence[Bar], low: float, high: float, title: str) -> str:
             f'<rect class="series{item.series % _SERIES}" x="{min(start, end)}" y="{y}"'
             f' width="{max(abs(end - start), 1):.1f}" height="16" rx="2"/>'
         )
-        edge = end
+        edge = max(start, end)
         if item.low is not None and item.high is not None:
-            edge = max(end, x(item.high))
+            edge = max(edge, x(item.high))
             parts.append(f'<path class="whisker" d="M{x(item.low)} {y + 8}H{x(item.high)}"/>')
         parts.append(f'<text class="value" x="{edge + 6}" y="{y + 12}">{html(number(item.value))}</text>')
     return figure(parts, height, title)

@@ -170,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--about", choices=sorted(SUBTASK), default="video", help="what the questions are about"
     )
-    parser.add_argument("--n", type=int, default=400, help="rows of preference data")
+    parser.add_argument("--n", type=int, default=200, help="rows of preference data")
     parser.add_argument("--held-out", type=int, default=300, help="held-out questions")
     parser.add_argument("--seeds", default="0,1,2", help="of data, order and sampling")
     parser.add_argument("--places", type=int, default=2, help="commands at a time")

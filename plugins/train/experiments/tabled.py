@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -122,17 +123,18 @@ _BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
 def _plot(found: Sequence[Line]) -> str:
-    low = min(one.low for one in found) - 0.05
+    """Differences to the first line, in hundredths."""
     bars = [
-        plots.Bar(
-            one.name, one.value, one.low, one.high, 2 if "LLF" in one.name else 0 if one is found[0] else 1
-        )
-        for one in found
+        plots.Bar(_short(one.name), *(100 * value for value in one.against), 2 if "LLF" in one.name else 1)
+        for one in found[1:]
     ]
-    drawn = plots.bars(
-        bars, low, max(one.high for one in found) + 0.02, "faithful answers to held-out questions"
-    )
+    most = math.ceil(max(abs(value) for bar in bars for value in (bar.low or 0, bar.high or 0)))
+    drawn = plots.bars(bars, -most, most, f"hundredths of the score more or less than {found[0].name}")
     svg = drawn[drawn.index("<svg") : drawn.index("</svg>") + 6]
     return svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1).replace(
         ">", f"><style>{_STYLE}</style>", 1
     )
+
+
+def _short(name: str) -> str:
+    return name.replace(" without", ", no").replace("of the feedback", "of feedback")

@@ -30,9 +30,12 @@ class Prices:
         """
         self._own = _read(Path(own).expanduser(), "--prices") if own is not None else {}
 
-    def find(self, spec: str, server: str = "") -> Price | None:
-        """The price of the model that is called `spec` ("openai/gpt-4o") and served by the host `server`."""
-        for table in (self._own, _built_in()):
+    def find(self, spec: str, server: str | None) -> Price | None:
+        """The price of the model that is called `spec` ("openai/gpt-4o") and served by the host `server`.
+
+        None for `server`: a local model, for which only the user may know a price.
+        """
+        for table in (self._own, {} if server is None else _built_in()):
             price = table.get(spec)
             if price is not None and price.server in ("", server):
                 return price

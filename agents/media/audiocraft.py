@@ -10,11 +10,12 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from eval_anything.agents.media.made import answer, check_asked, keep, lineage_of, prompt_of, seed_of
+from eval_anything.agents.media.made import answer, check_asked, keep, prompt_of, seed_of
 from eval_anything.agents.media.worker import Worker
 from eval_anything.errors import ModelError, UsageError
 from eval_anything.models.base import Model, ModelContext
 from eval_anything.models.foreign import interpreter
+from eval_anything.models.replied import lineage_of
 from eval_anything.values import Capabilities, Request, Response
 
 

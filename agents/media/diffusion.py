@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from eval_anything.agents.media import pipelines, settings
-from eval_anything.agents.media.made import answer, check_asked, keep, lineage_of, prompt_of, seed_of
+from eval_anything.agents.media.made import answer, check_asked, keep, prompt_of, seed_of
 from eval_anything.errors import BadRequest, EvalAnythingError, ModelError, UsageError
 from eval_anything.models.base import Model, ModelContext
 from eval_anything.models.hf import checkpoint, load
 from eval_anything.models.hf.batch import Batcher
+from eval_anything.models.replied import lineage_of
 from eval_anything.models.tally import count_usage
 from eval_anything.values import Capabilities, Modality, Request, Response, Text
 

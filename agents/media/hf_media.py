@@ -12,11 +12,12 @@ import msgspec
 
 from eval_anything.agents.media.drawing import seeded
 from eval_anything.agents.media.hf_families import FAMILIES, Family, Job, sampling
-from eval_anything.agents.media.made import answer, check_asked, keep, lineage_of, prompt_of, seed_of
+from eval_anything.agents.media.made import answer, check_asked, keep, prompt_of, seed_of
 from eval_anything.errors import BadRequest, EvalAnythingError, ModelError, UsageError
 from eval_anything.models.base import Model, ModelContext
 from eval_anything.models.hf import checkpoint, load
 from eval_anything.models.hf.batch import Batcher
+from eval_anything.models.replied import lineage_of
 from eval_anything.suggest import unknown
 from eval_anything.values import Capabilities, Request, Response
 

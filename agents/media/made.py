@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from eval_anything.errors import BadRequest, GarbageReply, MediaError
 from eval_anything.models.hf.sampling import row_seed
@@ -48,10 +48,6 @@ def keep(store: "ArtifactStore", data: bytes, modality: Modality, lineage: Linea
     if part.artifact.duration_s is not None and part.artifact.duration_s <= 0:
         raise GarbageReply(f"{lineage.name}: the {modality} that it made has no duration")
     return part
-
-
-def lineage_of(request: Request, spec: str, seed: int | None, details: dict[str, Any]) -> Lineage:
-    return Lineage(source="model", name=spec, prompt=last_user_text(request), seed=seed, details=details)
 
 
 def answer(request: Request, *parts: MediaPart, notes: tuple[str, ...] = ()) -> Response:

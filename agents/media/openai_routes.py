@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from eval_anything.agents.media.made import answer, check_asked, keep, lineage_of, prompt_of
+from eval_anything.agents.media.made import answer, check_asked, keep, prompt_of
 from eval_anything.errors import GarbageReply, ModelError, RateLimited, ServerFault, TransportFault
 from eval_anything.models.base import Account, Model, ModelContext
 from eval_anything.models.openai.access import find_access
 from eval_anything.models.openai.address import DEFAULT_URL
 from eval_anything.models.openai.faults import excerpt, http_fault
+from eval_anything.models.replied import lineage_of
 from eval_anything.values import Capabilities, Request, Response, Text
 
 if TYPE_CHECKING:

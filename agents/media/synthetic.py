@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from eval_anything.agents.media.made import answer, keep, lineage_of, prompt_of, seed_of
+from eval_anything.agents.media.made import answer, keep, prompt_of, seed_of
 from eval_anything.errors import (
     BadRequest,
     GarbageReply,
@@ -20,6 +20,7 @@ from eval_anything.errors import (
     UnknownName,
 )
 from eval_anything.models.base import Model
+from eval_anything.models.replied import lineage_of
 from eval_anything.suggest import unknown
 from eval_anything.synth.parse import mentions, scene_from_prompt
 from eval_anything.synth.scene import Scene, scene

@@ -23,8 +23,6 @@ from eval_anything.values import Message, Origin, Request, Response, Text
 log = logging.getLogger(__name__)
 _CONCURRENCY = 32
 _THEIR_DEFAULTS = {"batch_size": 1, "device": "cuda:0", "max_batch_size": None}
-
-
 _OPEN: list["EvalAnythingLM"] = []
 
 

@@ -20,9 +20,8 @@ def settle(endpoints: Iterable[Endpoint], config: RunConfig) -> None:
     endpoints = list(endpoints)
     prices = Prices(config.prices)
     for endpoint in endpoints:
-        endpoint.price = prices.find(
-            endpoint.label, "" if endpoint.account is None else endpoint.account.server
-        )
+        account = endpoint.account
+        endpoint.price = prices.find(endpoint.label, None if account is None else account.server)
     share_rates(endpoints)
     if config.max_cost is None:
         return

@@ -10,13 +10,12 @@ import msgspec
 
 from eval_anything.errors import UsageError
 from eval_anything.models.base import Account
+from eval_anything.models.openai.access import hidden
 from eval_anything.models.openai.address import without_credentials
 
 DEFAULT_URL = "https://generativelanguage.googleapis.com"
 DEFAULT_KEY_VARIABLE = "GEMINI_API_KEY"
 _VERSION = re.compile(r"/(v\d\w*)$")
-# Shorter ones are placeholders; blanking those out would deface answers in which the word occurs.
-_SECRET_CHARS = 7
 
 
 class Access(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +31,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        return (self.key,) if len(self.key) >= _SECRET_CHARS else ()
+        return hidden((self.key,))
 
     @property
     def account(self) -> Account:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from eval_anything.errors import GarbageReply, MediaError
+from eval_anything.errors import GarbageReply
 from eval_anything.models.gemini.pcm import is_pcm, pcm_as_wav
 from eval_anything.models.openai.faults import excerpt
-from eval_anything.models.tally import count_usage, last_user_text
+from eval_anything.models.replied import keep, lineage_of
+from eval_anything.models.tally import count_usage
 from eval_anything.values import (
     MODALITIES,
     Lineage,
@@ -74,7 +75,7 @@ class Decoder:
             return Decoded(Response(state="refused", finish_reason=reason, usage=usage), ())
         candidate = reply.candidates[0]
         finish = _word(candidate.finish_reason)
-        reader = _PartReader(self._store, self._lineage(request))
+        reader = _PartReader(self._store, lineage_of(request, self._spec, request.params.seed))
         for part in (candidate.content.parts if candidate.content else None) or ():
             reader.read(part)
         if not reader.parts and finish != "MAX_TOKENS" and finish not in (_OWN_DOING | REFUSALS):
@@ -88,11 +89,6 @@ class Decoder:
             notes=tuple(dict.fromkeys(reader.notes)),
         )
         return Decoded(response, tuple(reader.calls))
-
-    def _lineage(self, request: Request) -> Lineage:
-        return Lineage(
-            source="model", name=self._spec, prompt=last_user_text(request), seed=request.params.seed
-        )
 
 
 class _PartReader:
@@ -143,11 +139,7 @@ class _PartReader:
             data = pcm_as_wav(data, mime)
             lineage = msgspec.structs.replace(lineage, details={"given_as": mime})
             self.notes.append(f"audio in the reply: {mime} was kept as WAV")
-        try:
-            artifact = self._store.add_bytes(data, modality, lineage=lineage, name=f"{modality} in the reply")
-        except MediaError as fault:
-            raise GarbageReply(f"broken {modality}: {fault}") from None
-        return self._store.part(artifact)
+        return keep(self._store, data, modality, lineage)
 
 
 def _state(finish: str) -> State:

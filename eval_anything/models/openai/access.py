@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,6 +21,11 @@ _OPENAI_HOST = "api.openai.com"
 _SECRET_CHARS = 7
 
 
+def hidden(secrets: Iterable[str]) -> tuple[str, ...]:
+    """Those that are to be blanked out of whatever is written."""
+    return tuple(secret for secret in secrets if len(secret) >= _SECRET_CHARS)
+
+
 class Access(msgspec.Struct, frozen=True, kw_only=True):
     """Holds a key, so it is never shown or written."""
 
@@ -35,7 +41,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def secrets(self) -> tuple[str, ...]:
         held = [self.key, *(secret for address in self.addresses for secret in address.secrets)]
-        return tuple(secret for secret in held if len(secret) >= _SECRET_CHARS)
+        return hidden(held)
 
     @property
     def account(self) -> Account:

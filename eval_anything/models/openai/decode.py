@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from eval_anything.errors import GarbageReply, MediaError, ModelError
+from eval_anything.errors import GarbageReply, ModelError
 from eval_anything.models.openai.address import without_credentials
 from eval_anything.models.openai.faults import excerpt, http_fault
 from eval_anything.models.openai.wire import (
@@ -27,7 +27,8 @@ from eval_anything.models.openai.wire import (
     Url,
 )
 from eval_anything.models.reasoning import split_reasoning
-from eval_anything.models.tally import count_usage, last_user_text
+from eval_anything.models.replied import keep, lineage_of
+from eval_anything.models.tally import count_usage
 from eval_anything.values import (
     Audio,
     Lineage,
@@ -112,9 +113,7 @@ class Decoder:
         return excerpt(body[:20_000].decode("utf-8", "replace"), self._secrets)
 
     def _parts(self, message: ReplyMessage, request: Request) -> list[Part]:
-        lineage = Lineage(
-            source="model", name=self._spec, prompt=last_user_text(request), seed=request.params.seed
-        )
+        lineage = lineage_of(request, self._spec, request.params.seed)
         parts: list[Part] = []
         if thought := message.reasoning_content or message.reasoning:
             parts.append(Reasoning(thought))
@@ -176,13 +175,7 @@ class Decoder:
             content = base64.b64decode(data, validate=True)
         except (binascii.Error, ValueError):
             raise GarbageReply(f"{modality} whose base64 is broken") from None
-        try:
-            artifact = self._store.add_bytes(
-                content, modality, lineage=lineage, name=f"{modality} in the reply"
-            )
-        except MediaError as fault:
-            raise GarbageReply(f"broken {modality}: {fault}") from None
-        return self._store.part(artifact)
+        return keep(self._store, content, modality, lineage)
 
 
 def _thought_and_answer(text: str) -> list[Part]:

@@ -37,7 +37,7 @@ stages:
   - {name: hearing, method: hearing, rows: 8, batch_size: 4, lr: 1.0e-3}
   - {name: reading, method: reading, rows: 4, batch_size: 2, lr: 1.0e-3, words: 0.5}
   - {name: projectors, method: projectors, rows: 8, batch_size: 4, lr: 1.0e-3}
-  - {name: everything, method: everything, rows: 8, batch_size: 4, lr: 1.0e-3, words: 0.5}
+  - {name: everything, method: everything, rows: 8, batch_size: 4, lr: 1.0e-3}
 """
 
 

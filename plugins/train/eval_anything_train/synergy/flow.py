@@ -47,9 +47,9 @@ def _method(settings: Settings, stage: Stage) -> Any:
         case "reading":
             return Reading(judge, settings, stage.words)
         case "projectors":
-            return Projectors(judge, settings, stage.words)
+            return Projectors(judge, settings)
         case _:
-            return Everything(judge, settings, stage.words)
+            return Everything(judge, settings)
 
 
 def _examined(final: Path, settings: SynergySettings) -> tuple[msgspec.Struct, str]:

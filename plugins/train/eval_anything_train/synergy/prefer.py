@@ -1,8 +1,6 @@
 """The later stages: Bradley-Terry on preferences, the projectors alone first, then the language model too.
 
-Align Anything (arXiv 2412.15838), appendix 12.2.4: the encoders are never trained here. The language model
-has read nothing before, other than a published one: in the last stage the better answer's words are learnt
-as well.
+Align Anything (arXiv 2412.15838), appendix 12.2.4: the encoders are never trained here.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, logsigmoid
+from torch.nn.functional import logsigmoid
 
 from eval_anything_train.collate import Batch
 from eval_anything_train.methods.base import Method, Metrics
@@ -39,10 +37,9 @@ class Prefer(Method[Prompt, Item]):
     language: ClassVar[bool]
     """Whether the language model is trained as well."""
 
-    def __init__(self, judge: Judge, settings: Any, words: float) -> None:
-        """`words`: weight of the better answer's words."""
+    def __init__(self, judge: Judge, settings: Any) -> None:
         super().__init__(cast(Any, judge), settings)
-        self.judge, self.words = judge, words
+        self.judge = judge
         self.media = Media()
         model = judge.model
         model.modality_tower.requires_grad_(False)
@@ -52,9 +49,6 @@ class Prefer(Method[Prompt, Item]):
     def trained(self) -> nn.Module:
         model: nn.Module = self.judge.model
         return model
-
-    def identity(self) -> dict[str, Any]:
-        return {"words": self.words}
 
     def encode(self, record: Prompt) -> Item:
         rng = Random(record.id)
@@ -67,27 +61,18 @@ class Prefer(Method[Prompt, Item]):
 
     def collate(self, items: Sequence[Item]) -> Batch:
         rows = [item.better for item in items] + [item.worse for item in items]
-        inputs, said = padded(rows, self.judge.pad)
-        said[len(items) :] = False
+        inputs, _ = padded(rows, self.judge.pad)
         inputs |= self.media.inputs([one for row in rows for one in row.media], Random(items[0].id))
-        return Batch(inputs=inputs, response=said, ids=tuple(item.id for item in items))
+        response = torch.zeros(0, dtype=torch.bool)  # no words are learnt here
+        return Batch(inputs=inputs, response=response, ids=tuple(item.id for item in items))
 
     def loss(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Metrics]:
-        states, scores = read(module, batch)
+        _, scores = read(module, batch)
         better, worse = scores.chunk(2)
-        loss = -logsigmoid(better - worse).mean()
-        metrics: dict[str, Tensor] = {
+        return -logsigmoid(better - worse).mean(), {
             "accuracy": (better > worse).float().mean().detach(),
             "margin": (better - worse).mean().detach(),
         }
-        if self.words:
-            said = batch.response[:, 1:]
-            embeddings = cast(Any, module).language_model.embed_tokens.weight
-            logits = states[:, :-1][said] @ embeddings.T
-            words = cross_entropy(logits, batch.inputs["input_ids"][:, 1:][said])
-            loss = loss + self.words * words
-            metrics["words"] = words.detach()
-        return loss, metrics
 
     def save(self, module: nn.Module, folder: Path) -> None:
         self.judge.save(folder)

@@ -23,4 +23,4 @@ class Stage(Link, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     method: Literal["sight", "hearing", "reading", "projectors", "everything"]
     words: NotNegative = 0.0
-    """Weight of the cross-entropy of true words, or of the better answer's beside the preferences' loss."""
+    """Of reading: weight of the cross-entropy of true words beside what the heads tell."""

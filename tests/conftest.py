@@ -1,11 +1,16 @@
 """What all tests share: no test may touch the user's cache, the network, or another test's files."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 PLUGINS = Path(__file__).parent / "plugins"
+
+# A script that runs the suite in the background has it ignore Ctrl-C, and all programs that it starts with it:
+# tests that interrupt one would wait in vain.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -60,4 +60,5 @@ def _operators_load(package: Path) -> bool:
         torch.ops.load_library(str(found[0]))
     except OSError:
         return False
-    return all(hasattr(torch.ops.torchvision, name) for name in _SCHEMAS)
+    # Not every torchvision has qnms: one that loads has what its own import looks up.
+    return hasattr(torch.ops.torchvision, "nms")

@@ -103,13 +103,14 @@ class Chain(Generic[L]):
         if (out / FINAL).is_dir():
             return out / FINAL
         self.say(f"stage {link.name}")
-        shared = ("seed", "device", "workers", "save_every", "keep", "log_every")
+        shared = ("seed", "device", "workers", "encode_in", "save_every", "keep", "log_every")
         told = ("batch_size", "lr", "warmup", "schedule", "optimizer", "weight_decay", "betas")
         own = Settings(
             model=str(parent),
             data=link.method,
             out=str(out),
             epochs=1,
+            dtype="float32",  # small models gain nothing by bfloat16
             **{name: getattr(self.settings, name) for name in shared},
             **{name: getattr(link, name) for name in told},
         )

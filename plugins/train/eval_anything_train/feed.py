@@ -1,12 +1,15 @@
-"""Batches ahead of the step: worker threads decode, encode and collate while the model computes."""
+"""Batches ahead of the step: workers decode, encode and collate while the model computes."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
+
+from torch.utils.data import DataLoader, Dataset
 
 from eval_anything.errors import DataError
 from eval_anything_train.collate import Batch
@@ -63,7 +66,10 @@ class Feed:
             micros.close()
 
     def _ahead(self, steps: Iterable[Step]) -> Generator[Micro]:
-        """The batches of `steps`; as many are made beforehand as a step has, and one for each thread."""
+        """The batches of `steps`; as many are made beforehand as a step has, and one for each worker."""
+        if self.settings.encode_in == "processes":
+            yield from self._by_processes(list(steps))
+            return
         ahead = self.settings.accumulate + self.settings.workers
         waiting: deque[Future[Micro]] = deque()
         pool = ThreadPoolExecutor(self.settings.workers, thread_name_prefix="encode")
@@ -77,6 +83,21 @@ class Feed:
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+    def _by_processes(self, steps: Sequence[Step]) -> Generator[Micro]:
+        """The same by processes, which Python's lock does not hold up."""
+        loader = DataLoader(
+            _Micros(self, steps),
+            batch_size=None,
+            num_workers=self.settings.workers,
+            prefetch_factor=1 + math.ceil(self.settings.accumulate / self.settings.workers),
+            multiprocessing_context="fork",  # nothing of a method needs to be pickled
+            collate_fn=_as_it_is,
+        )
+        for micro in loader:
+            if isinstance(micro, Exception):
+                raise micro
+            yield micro
 
     def _micro(self, cell: Cell, step: Step) -> Micro:
         items = [item for item in map(self._item, cell) if item is not None]
@@ -100,6 +121,13 @@ class Feed:
                 return None
             raise
 
+    def micro(self, cell: Cell, step: Step) -> Micro | Exception:
+        """A batch, or what was raised instead: that of another process keeps its type so."""
+        try:
+            return self._micro(cell, step)
+        except Exception as fault:
+            return fault
+
     def _stand_in(self, step: Step) -> Any:
         """A record of the same step, so that no parameter gets a gradient (of zeros) that would have none."""
         found = (self._item(index) for index in (*step.indices, *range(len(self.records))))
@@ -108,3 +136,21 @@ class Feed:
             raise DataError(f"every record is longer than max_length, {self.settings.max_length} tokens")
         self._fits = True
         return item
+
+
+class _Micros(Dataset[Micro | Exception]):
+    """All batches of one process, by number."""
+
+    def __init__(self, feed: Feed, steps: Sequence[Step]) -> None:
+        self.feed = feed
+        self.cells = [(cells[feed.process], step) for step in steps for cells in step.cells]
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def __getitem__(self, place: int) -> Micro | Exception:
+        return self.feed.micro(*self.cells[place])
+
+
+def _as_it_is(micro: Micro | Exception) -> Micro | Exception:
+    return micro

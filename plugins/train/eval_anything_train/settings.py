@@ -14,6 +14,7 @@ import msgspec
 Schedule = Literal["cosine", "linear", "constant"]
 TooLong = Literal["error", "cut", "skip"]
 Dtype = Literal["auto", "bfloat16", "float32"]
+EncodeIn = Literal["threads", "processes"]
 Optimizer = Literal["adamw", "muon"]
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
@@ -48,7 +49,9 @@ class Workplace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     seed: Annotated[int, msgspec.Meta(ge=0, le=_SEED)] = 0
     """Of the records' order, dropout, fresh weights and sampling."""
     workers: Count = 2
-    """Threads that decode and encode records ahead of the step."""
+    """How many decode and encode records ahead of the step."""
+    encode_in: EncodeIn = "threads"
+    """What those are: threads, or processes, for a GPU that would wait for threads."""
     save_every: Annotated[int, msgspec.Meta(ge=0)] = 500
     """Optimiser steps between checkpoints. 0: the final one alone."""
     keep: Count = 2
@@ -152,5 +155,5 @@ class ChainOutcome:
     """For people."""
 
 
-FREE = frozenset({"out", "device", "workers", "keep", "save_every", "log_every"})
+FREE = frozenset({"out", "device", "workers", "encode_in", "keep", "save_every", "log_every"})
 """Settings that may change when a run is resumed: the result does not depend on them (on one machine)."""

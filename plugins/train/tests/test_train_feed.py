@@ -69,6 +69,35 @@ def test_batches_come_in_the_order_of_the_plan(workers: int) -> None:
     assert all(name.startswith("encode") for name in method.threads)
 
 
+def test_processes_make_the_same_batches_as_threads() -> None:
+    plan = Plan(13, 2, 2, accumulate=2)
+    made = {}
+    for where in ("threads", "processes"):
+        method = Counting(long=["r3"])
+        fed = feed(method, plan, workers=2, encode_in=where, too_long="skip")
+        made[where] = [
+            [(m.batch.ids if m.batch else None, m.tokens, m.skipped) for m in micros]
+            for _, micros in fed.steps(2)
+        ]
+    assert made["processes"] == made["threads"]
+    assert not method.asked  # not here, that is
+
+
+def test_what_a_process_raises_comes_when_its_step_is_due() -> None:
+    plan = Plan(8, 1, 1)
+    order = [plan.step(n).indices[0] for n in range(8)]
+    steps = feed(Counting(broken=[f"r{order[3]}"]), plan, workers=2, encode_in="processes").steps()
+    assert [next(steps)[0].number for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(DataError, match=f"^record 'r{order[3]}': broken$"):
+        next(steps)
+    with pytest.raises(DataError, match="every record is longer"):
+        list(
+            feed(
+                Counting(long=[f"r{i}" for i in range(8)]), plan, encode_in="processes", too_long="skip"
+            ).steps()
+        )
+
+
 def test_it_can_begin_in_the_middle() -> None:
     plan = Plan(8, 2, 2)
     whole = [[m.batch.ids for m in micros if m.batch] for _, micros in feed(Counting(), plan).steps()]

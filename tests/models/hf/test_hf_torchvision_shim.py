@@ -40,6 +40,22 @@ def test_declares_what_a_library_without_its_extension_looks_up(tmp_path: Path) 
     assert (done.stdout.strip(), done.returncode) == ("True", 0), done.stderr
 
 
+def test_a_torchvision_that_loads_needs_no_qnms(tmp_path: Path) -> None:
+    """As torchvision 0.26, whose extension has nms alone."""
+    _fake_torchvision(tmp_path, "")
+    (tmp_path / "torchvision" / "_C.so").write_bytes(b"")
+    loads = (
+        "import torch\n"
+        "def load(path):\n"
+        "    global held\n"
+        "    held = torch.library.Library('torchvision', 'DEF')\n"
+        "    held.define('nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')\n"
+        "torch.ops.load_library = load\n"
+    )
+    done = _python(loads + SHIM + "print(declare())\nimport torchvision\n", tmp_path)
+    assert (done.stdout.strip(), done.returncode) == ("False", 0), done.stderr
+
+
 def test_leaves_an_imported_torchvision_alone(tmp_path: Path) -> None:
     _fake_torchvision(tmp_path, "")
     done = _python("import torchvision\n" + SHIM + "print(declare(), 'torch' in sys.modules)\n", tmp_path)

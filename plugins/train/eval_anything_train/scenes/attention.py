@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad, scaled_dot_product_attention
+from torch.nn.functional import scaled_dot_product_attention
 
 NAME = "flash_padded"
 """Kernels with "flash" in their names are given all media at once, and where each begins."""
@@ -24,27 +24,19 @@ def attend(
     **_: Any,
 ) -> tuple[Tensor, None]:
     """(1, heads, tokens of all media, width) to (1, tokens, heads, width): each medium attends to itself."""
+    starts = cu_seq_lens_q[:-1, None]
     lengths = (cu_seq_lens_q[1:] - cu_seq_lens_q[:-1]).tolist()
-    longest = max(lengths)
-    mask = None
-    if min(lengths) == longest:
-        q, k, v = (x[0].unflatten(1, (len(lengths), longest)).transpose(0, 1) for x in (query, key, value))
-    else:
-        q, k, v = (_padded(x[0], lengths, longest) for x in (query, key, value))
-        held = (
-            torch.arange(longest, device=query.device) < torch.tensor(lengths, device=query.device)[:, None]
-        )
+    media, longest = len(lengths), max(lengths)
+    mask = held = None
+    place = torch.arange(longest, device=query.device)
+    if min(lengths) != longest:
+        held = place < cu_seq_lens_q[1:, None] - starts
         mask = held[:, None, None, :]
+        rows = (starts + place).clamp(max=query.shape[2] - 1).flatten()
+        query, key, value = (x.index_select(2, rows) for x in (query, key, value))
+    q, k, v = (x[0].unflatten(1, (media, longest)).transpose(0, 1) for x in (query, key, value))
     found = scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scaling).transpose(1, 2)
-    if mask is not None:
-        return found[held][None], None
-    return found.flatten(0, 1)[None], None
-
-
-def _padded(values: Tensor, lengths: list[int], longest: int) -> Tensor:
-    """(heads, tokens, width) to (media, heads, longest, width)."""
-    each = values.split(lengths, dim=1)
-    return torch.stack([pad(one, (0, 0, 0, longest - one.shape[1])) for one in each])
+    return (found.flatten(0, 1) if held is None else found[held])[None], None
 
 
 def use(model: Any) -> None:

@@ -98,22 +98,22 @@ class Packer:
         return text
 
     def collate(self, items: Sequence[Packed]) -> Batch:
-        """A batch, with its attention mask (B, 1, L, L) and positions (3, B, L)."""
+        """A batch, with positions (3, B, L) and (B, L) which lesson each token is of: from 1; 0 is what all
+        share, -1 padding."""
         longest = max(map(len, items))
         ids = torch.full((len(items), longest), self.pad)
         response = torch.zeros((len(items), longest), dtype=torch.bool)
         weight = torch.zeros((len(items), longest))
-        sees = torch.eye(longest, dtype=torch.bool).repeat(len(items), 1, 1)
+        lesson = torch.full((len(items), longest), -1, dtype=torch.int16)
         positions = torch.zeros((3, len(items), longest), dtype=torch.long)
         for i, item in enumerate(items):
             ids[i, : len(item)] = torch.tensor(item.ids)
             shared = item.shared
-            causal = torch.ones((len(item), len(item)), dtype=torch.bool).tril()
-            sees[i, : len(item), :shared] = causal[:, :shared]
+            lesson[i, :shared] = 0
             positions[:, i, :shared] = own = self._positions(item)
             first = int(own.max()) + 1
-            for start, answer, end in item.branches:
-                sees[i, start:end, start:end] = causal[: end - start, : end - start]
+            for number, (start, answer, end) in enumerate(item.branches, 1):
+                lesson[i, start:end] = number
                 positions[:, i, start:end] = torch.arange(first, first + end - start)
                 response[i, answer:end] = True
                 weight[i, answer:end] = (end - answer) ** -0.5
@@ -121,7 +121,7 @@ class Packer:
             inputs={
                 "input_ids": ids,
                 "attention_mask": ids != self.pad,
-                "sees": sees[:, None],
+                "lesson": lesson,
                 "position_ids": positions,
                 **self._media(items),
             },

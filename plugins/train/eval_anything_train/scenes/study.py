@@ -60,13 +60,20 @@ def answers(module: Any, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     inputs = batch.inputs
     states = module.model.language_model(
         inputs_embeds=embedded(module, inputs),
-        attention_mask={"full_attention": inputs["sees"]},
+        attention_mask={"full_attention": visible(inputs["lesson"])},
         position_ids=inputs["position_ids"],
         use_cache=False,
     ).last_hidden_state
     said = batch.response[:, 1:]
     logits = module.lm_head(states[:, :-1][said])
     return logits, inputs["input_ids"][:, 1:][said], batch.labels["weight"][:, 1:][said]
+
+
+def visible(lesson: Tensor) -> Tensor:
+    """(B, L), the lesson of each token, to (B, 1, L, L): a token sees what is shared and its own lesson, up to
+    itself."""
+    own = lesson[:, :, None] == lesson[:, None, :]
+    return (own | (lesson == 0)[:, None, :]).tril()[:, None]
 
 
 def embedded(module: Any, inputs: dict[str, Tensor]) -> Tensor:

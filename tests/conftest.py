@@ -8,7 +8,7 @@ import pytest
 
 PLUGINS = Path(__file__).parent / "plugins"
 
-# A script that runs the suite in the background has it ignore Ctrl-C, and all programs that it starts with it:
+# A script that runs the suite in the background has it ignore Ctrl-C, and all programs that it starts too:
 # tests that interrupt one would wait in vain.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -125,7 +125,7 @@ class Feed:
         """A batch, or what was raised instead: that of another process keeps its type so."""
         try:
             return self._micro(cell, step)
-        except Exception as fault:
+        except Exception as fault:  # noqa: BLE001 - raised when its step is due
             return fault
 
     def _stand_in(self, step: Step) -> Any:

@@ -70,8 +70,8 @@ def answers(module: Any, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def visible(lesson: Tensor) -> Tensor:
-    """(B, L), the lesson of each token, to (B, 1, L, L): a token sees what is shared and its own lesson, up to
-    itself."""
+    """(B, L), the lesson of each token, to (B, 1, L, L): a token sees what is shared and its own lesson, no
+    further than itself."""
     own = lesson[:, :, None] == lesson[:, None, :]
     return (own | (lesson == 0)[:, None, :]).tril()[:, None]
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval_anything.agents.protocol import parse_slots
+from eval_anything.errors import UsageError
 from eval_anything.judges.agreement import heard_alike, seen_alike, stated
 from eval_anything.synth.parse import mentions
 from eval_anything.synth.question_families import FAMILIES
@@ -73,7 +74,9 @@ def test_a_course_of_lookups_has_no_descriptions() -> None:
     course = Course(objects=2, lookups=True)
     drawn = [rows.draw(Random(n), course) for n in range(50)]
     assert all(len(row.scene.objects) <= 2 for row in drawn)
-    assert not any(lesson.group in ("descriptions", "other") for row in drawn for lesson in row.lessons)
+    lessons = [lesson for row in drawn for lesson in row.lessons]
+    assert not any(lesson.group == "descriptions" for lesson in lessons)
+    assert {lesson.kind.split()[0] for lesson in lessons if lesson.group == "other"} == {"choice"}
 
 
 @pytest.mark.parametrize("name", list(sources.REQUESTS))
@@ -99,6 +102,25 @@ def test_feedback_is_followed() -> None:
         assert "answer my question again" in asked.lower() and first
         if mentions(lesson.answers[0]).objects and "picture" in question and "?" not in question:
             assert seen_alike(stated(drawn).objects, mentions(lesson.answers[0]).objects) == 1
+
+
+def test_a_course_can_keep_to_clips_that_are_only_seen() -> None:
+    course = Course(lookups=True, video=1.0, only="seen", questions=4, more={"mover": 1000})
+    drawn = [rows.draw(Random(n), course) for n in range(50)]
+    assert all(row.scene.video and row.shown == ("seen",) and len(row.lessons) == 4 for row in drawn)
+    kinds = [lesson.kind for row in drawn for lesson in row.lessons]
+    assert kinds.count("what moves") > 0.7 * len(kinds)
+
+
+def test_some_questions_can_be_asked_more_often() -> None:
+    drawn = scene(Random(0), video=True)
+    usual, more = (
+        [lesson.kind for lesson in world.ask(drawn, Random(0), ("seen",), 300, wanted)].count("way")
+        for wanted in (None, {"way": 10})
+    )
+    assert 3 * usual < more < 300
+    with pytest.raises(UsageError, match=r"unknown question 'ways'; did you mean 'way'\?"):
+        world.weights({"ways": 2})
 
 
 def test_right_is_word_for_word() -> None:

@@ -7,7 +7,7 @@ words for it are learnt, which takes a language model many times as long to find
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from eval_anything.synth import audio
+from eval_anything.synth.describe import runs
 from eval_anything.synth.scene import (
     COLOURS,
     GRID,
@@ -43,12 +44,22 @@ SEEN = {
     "colour": len(COLOURS) + 1,
     "size": len(SIZES) + 1,
     "motion": len(MOTIONS) + 1,
+    "nth object": MAX_OBJECTS + 1,
     "cell": _CELLS,
     "objects": MAX_OBJECTS + 1,
+    "moving": MAX_OBJECTS + 1,
 }
-"""What is told of each token of a picture or clip, and how many answers there are (0: nothing is there)."""
-HEARD = {"sound": len(TIMBRES) * len(PITCHES) + 1, "ordinal": MAX_SOUNDS + 1, "sounds": MAX_SOUNDS + 1}
-"""The same of each token of a recording."""
+"""What is told of each token of a picture or clip, and how many answers there are (0: nothing is there).
+The last three are told of empty cells too."""
+HEARD = {
+    "sound": len(TIMBRES) * len(PITCHES) + 1,
+    "nth sound": MAX_SOUNDS + 1,
+    "times": MAX_SOUNDS + 1,
+    "in a row": MAX_SOUNDS + 1,
+    "sounds": MAX_SOUNDS + 1,
+}
+"""The same of each token of a recording: the sound, its place in the order, how often its timbre is heard,
+how often in a row; and of all tokens, how many sounds there are."""
 TOKEN_S = 0.125
 """Seconds of a recording that a token stands for: four mel frames."""
 _FRAMES = (2, 2, 4, 8)
@@ -151,30 +162,41 @@ class Perceive(Method[Prompt, View]):
 
 def cells(drawn: Scene) -> Tensor:
     """(9, len(SEEN)): the classes of what each cell holds, in reading order."""
-    told = torch.zeros((_CELLS, len(SEEN)), dtype=torch.long)
-    told[:, list(SEEN).index("cell")] = torch.arange(_CELLS)
-    told[:, list(SEEN).index("objects")] = len(drawn.objects)
-    for obj in drawn.objects:
-        told[obj.cell, :4] = 1 + torch.tensor(
-            [
-                SHAPES.index(obj.shape),
-                COLOURS.index(obj.colour),
-                SIZES.index(obj.size),
-                MOTIONS.index(obj.motion),
-            ]
-        )
-    return told
+    empty = dict.fromkeys(SEEN, 0) | {
+        "objects": len(drawn.objects),
+        "moving": sum(obj.motion != "still" for obj in drawn.objects),
+    }
+    told = [empty | {"cell": cell} for cell in range(_CELLS)]
+    for place, obj in enumerate(drawn.objects, 1):
+        told[obj.cell] |= {
+            "shape": 1 + SHAPES.index(obj.shape),
+            "colour": 1 + COLOURS.index(obj.colour),
+            "size": 1 + SIZES.index(obj.size),
+            "motion": 1 + MOTIONS.index(obj.motion),
+            "nth object": place,
+        }
+    return _classes(told, SEEN)
 
 
 def moments(drawn: Scene, frames: int) -> Tensor:
     """(tokens, len(HEARD)): the classes of what sounds in each moment of so many mel frames."""
     count = ((frames - 1) // 2 + 1 - 2) // 2 + 1  # as the encoder's convolution and pooling leave them
-    told = torch.zeros((count, len(HEARD)), dtype=torch.long)
-    told[:, 2] = len(drawn.sounds)
+    silence = dict.fromkeys(HEARD, 0) | {"sounds": len(drawn.sounds)}
+    told = [silence] * count
+    in_a_row = [n for _, n in runs(drawn.sounds) for _ in range(n)]
     for i, sound in enumerate(drawn.sounds):
         start = audio.LEAD_S + i * audio.SLOT_S
-        kind = TIMBRES.index(sound.timbre) * len(PITCHES) + PITCHES.index(sound.pitch)
+        heard = silence | {
+            "sound": 1 + TIMBRES.index(sound.timbre) * len(PITCHES) + PITCHES.index(sound.pitch),
+            "nth sound": 1 + i,
+            "times": sum(other.timbre == sound.timbre for other in drawn.sounds),
+            "in a row": in_a_row[i],
+        }
         for token in range(count):
             if start <= (token + 0.5) * TOKEN_S < start + audio.SOUND_S:
-                told[token] = torch.tensor([1 + kind, 1 + i, len(drawn.sounds)])
-    return told
+                told[token] = heard
+    return _classes(told, HEARD)
+
+
+def _classes(told: Sequence[dict[str, int]], names: Iterable[str]) -> Tensor:
+    return torch.tensor([[token[name] for name in names] for token in told])

@@ -61,19 +61,28 @@ def draw(rng: Random, course: Course) -> Row:
 
 def _lookups(rng: Random, course: Course) -> Row:
     drawn = scene(
-        rng, objects=rng.randint(1, course.objects), sounds=rng.randint(1, 5), video=rng.random() < 0.4
+        rng,
+        objects=rng.randint(1, course.objects),
+        sounds=rng.randint(1, 5),
+        video=rng.random() < course.video,
     )
-    shown = _shown(rng)
+    shown = _shown(rng) if course.only is None else (course.only,)
     found = [
         lesson
-        for lesson in world.ask(drawn, rng, _needs(shown or ("seen",)), 2 * course.questions)
+        for lesson in world.ask(drawn, rng, _needs(shown or ("seen",)), 2 * course.questions, course.more)
         if lesson.group != "descriptions"
     ]
-    return Row(scene=drawn, shown=shown or ("seen",), lessons=tuple(found[: course.questions]))
+    posed = [
+        sources.choice(drawn, "audio" if side == "heard" else _visual(drawn), rng)
+        for side in shown
+        if rng.random() < 0.5
+    ]
+    lessons = [*posed, *found][: course.questions]
+    return Row(scene=drawn, shown=shown or ("seen",), lessons=tuple(lessons))
 
 
 def _scene(rng: Random, course: Course) -> Row:
-    video = rng.random() < 0.4
+    video = rng.random() < course.video
     lessons: list[Lesson] = []
     if rng.random() < 0.6:
         drawn, lesson = sources.amu(rng, video)
@@ -90,7 +99,8 @@ def _scene(rng: Random, course: Course) -> Row:
         if gone not in shown and (gone == "seen" or drawn.sounds):
             lessons.append(sources.missing(drawn, gone, rng))
     if shown:
-        lessons += world.ask(drawn, rng, _needs(shown), max(1, course.questions - len(lessons)))
+        count = max(1, course.questions - len(lessons))
+        lessons += world.ask(drawn, rng, _needs(shown), count, course.more)
     lead = rng.choice(("##Prompt: ", "Here it is.\n")) if rng.random() < 0.1 else ""
     return Row(scene=drawn, shown=shown, lead=lead, lessons=tuple(lessons))
 

@@ -22,10 +22,17 @@ class Course(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     objects: Annotated[int, msgspec.Meta(ge=1, le=4)] = 4
     """Objects of a scene at most."""
+    video: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.4
+    """Share of scenes that are clips."""
+    only: Literal["seen", "heard"] | None = None
+    """In a course of lookups: the side that is shown in every row."""
     lookups: bool = False
-    """Only short questions about what is there: no descriptions, no agents, nothing from other tasks."""
+    """Only short questions about what is there, some with options to choose from: no descriptions, no agents,
+    nothing else from other tasks."""
     terse: bool = False
     """Each question has one answer, the shortest one."""
+    more: dict[str, Annotated[float, msgspec.Meta(gt=0)]] = {}
+    """Questions of world.py, by the names of their functions, that are asked so many times as often."""
     questions: Count = 10
     """Lessons of a row at most."""
     tokens: Count = 448

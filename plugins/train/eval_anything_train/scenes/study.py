@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from eval_anything_train.collate import Batch
 from eval_anything_train.methods.base import Method, Metrics
 from eval_anything_train.policy import Policy
-from eval_anything_train.scenes import attention, rows
+from eval_anything_train.scenes import attention, rows, world
 from eval_anything_train.scenes.packing import Packed, Packer
 from eval_anything_train.scenes.settings import Course
 from eval_anything_train.values import Prompt
@@ -28,6 +28,7 @@ class Study(Method[Prompt, Packed]):
     def __init__(self, policy: Policy, settings: Any, course: Course) -> None:
         super().__init__(policy, settings)
         self.course = course
+        world.weights(course.more)  # a question that there is not is refused before training
         attention.use(policy.model)
         inner = policy.model.model
         for encoder in (inner.visual, inner.audio_tower):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
+from eval_anything.errors import UsageError
+from eval_anything.suggest import unknown
 from eval_anything.synth.describe import (
     ORDINALS,
     article,
@@ -103,17 +105,28 @@ def heard_at_all(scene: Scene, rng: Random) -> Lesson:
     return _lesson("is heard", "sounds", "heard", rng.choice(asked), *answers)
 
 
+def _named(obj: Object, scene: Scene, rng: Random) -> str:
+    """An object by its shape, its colour or both, as far as that tells it from the others."""
+    names = [look(obj)]
+    if [o.shape for o in scene.objects].count(obj.shape) == 1:
+        names.append(obj.shape)
+    if [o.colour for o in scene.objects].count(obj.colour) == 1:
+        names.append(f"{obj.colour} object")
+    return rng.choice(names)
+
+
 def way(scene: Scene, rng: Random) -> Lesson | None:
     if not scene.video:
         return None
     obj = rng.choice(scene.objects)
+    name = _named(obj, scene, rng)
     moves = "stands still" if obj.motion == "still" else f"moves {obj.motion}"
     asked = (
-        f"Which way does the {look(obj)} move?",
-        f"How does the {look(obj)} move in the {medium(scene, rng)}?",
-        f"What does the {look(obj)} do?",
+        f"Which way does the {name} move?",
+        f"How does the {name} move in the {medium(scene, rng)}?",
+        f"What does the {name} do?",
     )
-    return _lesson("way", "motion", "seen", rng.choice(asked), f"the {look(obj)} {moves}", f"it {moves}")
+    return _lesson("way", "motion", "seen", rng.choice(asked), f"the {name} {moves}", f"it {moves}")
 
 
 def mover(scene: Scene, rng: Random) -> Lesson | None:
@@ -219,12 +232,9 @@ def shape(scene: Scene, rng: Random) -> Lesson | None:
 
 def size(scene: Scene, rng: Random) -> Lesson:
     obj = rng.choice(scene.objects)
-    asked = (
-        f"Is the {look(obj)} small or large?",
-        f"How large is the {look(obj)}?",
-        f"What size is the {look(obj)}?",
-    )
-    told = (obj.size, f"it is {obj.size}", f"the {look(obj)} is {obj.size}")
+    name = _named(obj, scene, rng)
+    asked = (f"Is the {name} small or large?", f"How large is the {name}?", f"What size is the {name}?")
+    told = (obj.size, f"it is {obj.size}", f"the {name} is {obj.size}")
     return _lesson("size", "attributes", "seen", rng.choice(asked), *told)
 
 
@@ -244,8 +254,9 @@ def there(scene: Scene, rng: Random) -> Lesson:
 
 def where(scene: Scene, rng: Random) -> Lesson:
     obj = rng.choice(scene.objects)
-    asked = (f"Where is the {look(obj)}?", f"Where in the {medium(scene, rng)} is the {look(obj)}?")
-    told = (f"the {look(obj)} is {place(obj)}", f"it is {place(obj)}", CELLS[obj.cell])
+    name = _named(obj, scene, rng)
+    asked = (f"Where is the {name}?", f"Where in the {medium(scene, rng)} is the {name}?")
+    told = (f"the {name} is {place(obj)}", f"it is {place(obj)}", CELLS[obj.cell])
     return _lesson("where", "places", "seen", rng.choice(asked), *told)
 
 
@@ -293,23 +304,39 @@ def both_whole(scene: Scene, rng: Random) -> Lesson:
 
 
 QUESTIONS: tuple[tuple[Question, float], ...] = (
-    *((objects, 0.7), (sounds, 0.7), (of_timbre, 1.0)),
-    *((nth, 1.0), (pitch, 0.7), (order, 0.7), (heard_at_all, 0.7)),
-    *((way, 1.5), (mover, 1.2), (movers, 0.8)),
-    *((equal, 0.7), (more, 0.7), (total, 0.7), (pair, 0.7)),
-    *((colour, 1.5), (shape, 1.2), (size, 1.2), (there, 1.5)),
-    *((where, 2.0), (what_at, 1.5)),
-    *((seen_whole, 2.0), (heard_whole, 0.8), (both_whole, 1.5)),
+    *((objects, 0.5), (sounds, 0.5), (of_timbre, 2.0)),
+    *((nth, 1.0), (pitch, 0.8), (order, 0.7), (heard_at_all, 1.5)),
+    *((way, 1.5), (mover, 2.0), (movers, 1.5)),
+    *((equal, 0.5), (more, 0.5), (total, 0.7), (pair, 0.7)),
+    *((colour, 2.5), (shape, 0.8), (size, 1.0), (there, 1.2)),
+    *((where, 2.0), (what_at, 3.0)),
+    *((seen_whole, 2.0), (heard_whole, 1.0), (both_whole, 1.5)),
 )
-"""With how often each is asked, relative to the others."""
+"""With how often each is asked, relative to the others: what is looked up by shape, by sound or by place is
+learnt later than what is looked up by colour, and asked more often."""
 
 
-def ask(scene: Scene, rng: Random, needs: Sequence[Need], count: int) -> list[Lesson]:
-    """`count` questions that need no more than `needs`."""
+def weights(more: Mapping[str, float]) -> list[float]:
+    """How often each of QUESTIONS is asked, those named in `more` so many times as often as usual.
+
+    Raises UsageError for a name that no question has.
+    """
+    names = [question.__name__ for question, _ in QUESTIONS]
+    for name in more:
+        if name not in names:
+            raise UsageError(unknown("question", name, names))
+    return [usual * more.get(question.__name__, 1) for question, usual in QUESTIONS]
+
+
+def ask(
+    scene: Scene, rng: Random, needs: Sequence[Need], count: int, more: Mapping[str, float] | None = None
+) -> list[Lesson]:
+    """`count` questions that need no more than `needs`; `more` as for `weights`."""
     found: list[Lesson] = []
-    questions, weights = zip(*QUESTIONS, strict=True)
+    questions = [question for question, _ in QUESTIONS]
+    often = weights(more or {})
     while len(found) < count:
-        lesson = rng.choices(questions, weights)[0](scene, rng)
+        lesson = rng.choices(questions, often)[0](scene, rng)
         if lesson is not None and lesson.needs in needs:
             found.append(lesson)
     return found

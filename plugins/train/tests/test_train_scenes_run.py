@@ -17,6 +17,7 @@ from tiny_training import environment
 from eval_anything.cli.main import main
 from eval_anything.errors import UsageError
 from eval_anything_train.chain import Numbers, read_recipe
+from eval_anything_train.scenes import world
 from eval_anything_train.scenes.exam import Report
 from eval_anything_train.scenes.settings import RECIPE, Stage
 
@@ -105,7 +106,9 @@ def test_a_recipe_with_a_typo(tmp_path: Path) -> None:
 
 def test_our_recipe_is_one() -> None:
     recipe = read_recipe(RECIPE, Stage)
-    assert [stage.method for stage in recipe.stages] == ["perceive", *["study"] * 4]
+    assert [stage.method for stage in recipe.stages] == ["perceive", *["study"] * 5]
+    for stage in recipe.stages:
+        world.weights(stage.course.more)
 
 
 def test_records_that_are_numbers() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import multiprocessing
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,7 +12,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader, Dataset
 
-from eval_anything.errors import DataError
+from eval_anything.errors import DataError, UsageError
 from eval_anything_train.collate import Batch
 from eval_anything_train.encode import TooLongError
 from eval_anything_train.methods.base import Training
@@ -85,7 +86,9 @@ class Feed:
             pool.shutdown(cancel_futures=True)
 
     def _by_processes(self, steps: Sequence[Step]) -> Generator[Micro]:
-        """The same by processes, which Python's lock does not hold up."""
+        """The same by processes, which Python's lock does not hold up. Raises UsageError without fork."""
+        if "fork" not in multiprocessing.get_all_start_methods():
+            raise UsageError("encode_in: processes are forked, which this system cannot do: use threads")
         loader = DataLoader(
             _Micros(self, steps),
             batch_size=None,

@@ -120,17 +120,17 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(body)
 
     def answer(self, body: dict[str, Any]) -> None:
+        # One after another: what was answered before the engine dies has reached whoever asked.
         with self.server.lock:
             self.server.answers += 1
-            last = self.server.answers > self.server.behaviour.get("dies_after", 10**9)
-        if last:
-            self.die()
-        told = {"argv": sys.argv[2:], "keys": sorted(k for k in os.environ if k.endswith("_API_KEY"))}
-        text = self.server.behaviour.get("replies", "yes")
-        message = {"role": "assistant", "content": text, "refusal": None}
-        choice = {"index": 0, "message": message, "text": text, "finish_reason": "stop"}
-        usage = {"prompt_tokens": 7, "completion_tokens": 1, "total_tokens": 8}
-        self.reply({"model": body["model"], "choices": [choice], "usage": usage, "standin": told})
+            if self.server.answers > self.server.behaviour.get("dies_after", 10**9):
+                self.die()
+            told = {"argv": sys.argv[2:], "keys": sorted(k for k in os.environ if k.endswith("_API_KEY"))}
+            text = self.server.behaviour.get("replies", "yes")
+            message = {"role": "assistant", "content": text, "refusal": None}
+            choice = {"index": 0, "message": message, "text": text, "finish_reason": "stop"}
+            usage = {"prompt_tokens": 7, "completion_tokens": 1, "total_tokens": 8}
+            self.reply({"model": body["model"], "choices": [choice], "usage": usage, "standin": told})
 
     def die(self) -> None:
         """As when a worker of the engine is killed: this answer is a 500, and then there is nobody."""
